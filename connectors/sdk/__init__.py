@@ -1,0 +1,78 @@
+"""All that a connector author imports."""
+
+from connectors.sdk.action import Action, DeclarationError
+from connectors.sdk.auth import Account, AppInstallation, OAuthUser, StaticToken
+from connectors.sdk.connector import Connector
+from connectors.sdk.errors import (
+    ActionError,
+    ConstraintDenied,
+    InvalidInput,
+    UpstreamConflict,
+    UpstreamForbidden,
+    UpstreamInvalidResponse,
+    UpstreamNotFound,
+    UpstreamProblem,
+    UpstreamRejected,
+)
+from connectors.sdk.exchange import Response
+from connectors.sdk.facts import (
+    Effect,
+    Irreversible,
+    Located,
+    Native,
+    NaturalKey,
+    Reconcile,
+    Resource,
+    Safe,
+    Searched,
+    Unbound,
+    Undo,
+    Unknowable,
+)
+from connectors.sdk.model import Done, FileRef, Input, Output, Page, PageQuery, SecretText, StoredFile
+from connectors.sdk.quota import Quota, Throttled
+from connectors.sdk.upstream import Upstream, strip_markers
+
+__all__ = [
+    "Account",
+    "Action",
+    "ActionError",
+    "AppInstallation",
+    "Connector",
+    "ConstraintDenied",
+    "DeclarationError",
+    "Done",
+    "Effect",
+    "FileRef",
+    "Input",
+    "InvalidInput",
+    "Irreversible",
+    "Located",
+    "Native",
+    "NaturalKey",
+    "OAuthUser",
+    "Output",
+    "Page",
+    "PageQuery",
+    "Quota",
+    "Reconcile",
+    "Resource",
+    "Response",
+    "Safe",
+    "Searched",
+    "SecretText",
+    "StaticToken",
+    "StoredFile",
+    "Throttled",
+    "Unbound",
+    "Undo",
+    "Unknowable",
+    "Upstream",
+    "UpstreamConflict",
+    "UpstreamForbidden",
+    "UpstreamInvalidResponse",
+    "UpstreamNotFound",
+    "UpstreamProblem",
+    "UpstreamRejected",
+    "strip_markers",
+]
