@@ -165,9 +165,7 @@ def _types(where: str, handler: Handler) -> tuple[type[Input], Any]:
     parameters = list(inspect.signature(handler).parameters)
     hints = get_type_hints(handler)
     if len(parameters) != 2 or "return" not in hints:
-        raise DeclarationError(
-            f"{where}: write `async def name(api: Upstream, what: SomeInput) -> SomeOutput`"
-        )
+        raise DeclarationError(f"{where}: write `async def name(api: Upstream, what: SomeInput) -> SomeOutput`")
     given = hints.get(parameters[1])
     if not (isinstance(given, type) and issubclass(given, Input)):
         raise DeclarationError(f"{where}: its second parameter must be a subclass of `Input`")

@@ -116,9 +116,7 @@ class Connector:
         for action in self.actions.values():
             undo = action.reversibility
             if isinstance(undo, Undo) and undo.action not in self.actions:
-                raise DeclarationError(
-                    f"action {action.name}: its undo {undo.action!r} is no action of {self.id}"
-                )
+                raise DeclarationError(f"action {action.name}: its undo {undo.action!r} is no action of {self.id}")
 
     def error_of(self, response: Response) -> errors.ActionError:
         """Return the error for an unsuccessful answer, with what the vendor said."""
