@@ -1,0 +1,1 @@
+"""The road out: what a request passes between the pipeline and the vendor."""

@@ -1,0 +1,205 @@
+"""The values that flow through the pipeline, each richer than the one before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from connectors.sdk import Action, Connector
+from connectors.sdk.exchange import Asked as HandlerAsked
+from connectors.sdk.exchange import Request
+from connectors.sdk.model import Input
+from connectors.sdk.upstream import Upstream
+from gateway.ledger.record import EventRow
+from gateway.policy.decision import Decision
+from gateway.policy.risk import Risk
+from scopes.grant import Combined, Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A non-human caller."""
+
+    id: str
+    tenant: str
+    environment: str
+    name: str
+    limits: Mapping[str, int]
+    domains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One authorised account of a tenant at a vendor."""
+
+    id: str
+    tenant: str
+    environment: str
+    connector: str
+    name: str
+    method: str
+    base_url: str
+    owner_actor: str | None
+    account: str | None
+    granted: frozenset[str] | None
+    health: str
+    health_reason: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: a key's agent, what it was granted, and the connections that the grants name."""
+
+    key: str
+    agent: Agent
+    grants: tuple[Grant, ...]
+    connections: Mapping[str, Connection]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller says beside the input. Durations are seconds."""
+
+    key: str | None = None
+    run: str | None = None
+    connection: str | None = None
+    actor: str | None = None
+    confidence: float | None = None
+    reason: str | None = None
+    timeout: float | None = None
+    respond_async: bool = False
+    wait: float | None = None
+
+    def told(self) -> dict[str, object]:
+        """Return what the caller said, as it is recorded."""
+        said = {
+            "idempotency_key": self.key,
+            "connection": self.connection,
+            "actor": self.actor,
+            "confidence": self.confidence,
+            "reason": self.reason,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as a door hands it in: authenticated, not yet looked into."""
+
+    principal: Principal
+    action: str
+    raw: bytes
+    options: Options
+    address: str
+    trace: str
+    preview: bool = False
+
+
+@dataclass(slots=True)
+class Opened:
+    """A call with its id, its run and the events that its first write will carry."""
+
+    asked: Asked
+    id: str
+    run: str
+    created_at: datetime
+    started: float
+    events: list[EventRow] = field(default_factory=list[EventRow])
+    action: str = ""
+    connection: str | None = None
+    durable: bool = False
+    claimed: bool = False
+    opens_run: bool = False
+    trusted: bool = False
+
+    @property
+    def agent(self) -> Agent:
+        """The caller."""
+        return self.asked.principal.agent
+
+
+@dataclass(slots=True)
+class Resolved:
+    """The action and the connection that were meant."""
+
+    call: Opened
+    connector: Connector
+    action: Action
+    connection: Connection
+
+
+@dataclass(slots=True)
+class Typed:
+    """The input, parsed and typed. `value` is the accepted body before defaults, `digest` binds the key to it."""
+
+    target: Resolved
+    value: dict[str, Any]
+    input: Input
+    digest: str
+    key: str | None
+    marker: str
+
+
+@dataclass(slots=True)
+class Bounded:
+    """The grants that cover the call, together, and the resource they were matched with."""
+
+    typed: Typed
+    grants: tuple[Grant, ...]
+    rules: Combined
+    resource: str | None
+    patterns: tuple[str, ...] | None
+
+
+@dataclass(slots=True)
+class Rendered:
+    """A handler that has said what it would send first."""
+
+    handler: Any
+    api: Upstream
+    first: HandlerAsked | None
+    result: object = None
+
+    @property
+    def request(self) -> Request | None:
+        """The first request, if the action sends any."""
+        return self.first if isinstance(self.first, Request) else None
+
+
+@dataclass(slots=True)
+class Judged:
+    """A call with its risk and what was decided."""
+
+    bounded: Bounded
+    rendered: Rendered
+    risk: Risk
+    decision: Decision
+    records: int
+
+    @property
+    def typed(self) -> Typed:
+        """The input."""
+        return self.bounded.typed
+
+    @property
+    def target(self) -> Resolved:
+        """The action and connection."""
+        return self.bounded.typed.target
+
+    @property
+    def call(self) -> Opened:
+        """The call."""
+        return self.bounded.typed.target.call
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: a status, a body and whether it is a replay."""
+
+    status: int
+    body: Mapping[str, Any]
+    call: str | None = None
+    replayed: bool = False
+    location: str | None = None
+    retry_after: float | None = None

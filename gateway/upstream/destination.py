@@ -1,0 +1,70 @@
+"""Where a request goes: the connection's own host or a declared one, https but for opened loopback."""
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from connectors.sdk import Connector, InvalidInput
+from connectors.sdk.errors import Issue, UpstreamUnavailable
+from connectors.sdk.exchange import Request
+from connectors.sdk.hosts import HostPattern, Network
+from gateway.call import Connection
+
+
+def check_base_url(connector: Connector, base_url: str, opened: Sequence[Network]) -> str:
+    """Return an admin's base URL without its last slash. Raises `InvalidInput`.
+
+    A host that is not one of the vendor's cloud is a self-hosted edition's; its address is checked at connect.
+    """
+    parts = urlsplit(base_url)
+    problem = None
+    if parts.scheme == "http":
+        if not _is_opened_loopback(parts.hostname or "", opened):
+            problem = "must be https; plain http is for loopback that the operator opened"
+    elif parts.scheme != "https":
+        problem = "must be an https URL"
+    if not problem and (not parts.hostname or parts.username or parts.query or parts.fragment or "@" in parts.netloc):
+        problem = f"must be a host and a path, as in {connector.base_url}"
+    if not problem and (".." in parts.path or "%" in parts.path or "\\" in base_url):
+        problem = "must not hold `..`, `%` or backslashes"
+    if problem:
+        raise InvalidInput(f"The base URL {problem}.", issues=[Issue(pointer="/base_url", message=problem)])
+    return base_url.rstrip("/")
+
+
+def url_of(connector: Connector, connection: Connection, request: Request) -> str:
+    """Return the absolute URL of a request. Raises `UpstreamUnavailable` for a host that was not declared."""
+    if request.origin is None:
+        return connection.base_url + request.target
+    host = urlsplit(request.origin).hostname or ""
+    own = urlsplit(connection.base_url).hostname or ""
+    if request.origin.startswith("https://") and any(
+        pattern.matches(host) for pattern in (*connector.hosts, *connector.upload_hosts)
+    ):
+        return request.origin + request.target
+    if host == own and request.origin.startswith(connection.base_url[: len("http")]):
+        return request.origin + request.target
+    raise UpstreamUnavailable(f"The connector {connector.id} declares no host {host[:80]!r}.")
+
+
+def download_target(connector: Connector, connection: Connection, location: str) -> str:
+    """Return where a redirected download may go on, without the credential. Raises `UpstreamUnavailable`."""
+    parts = urlsplit(location)
+    host = parts.hostname or ""
+    declared: tuple[HostPattern, ...] = connector.download_hosts
+    if parts.scheme == "https" and not parts.username and any(pattern.matches(host) for pattern in declared):
+        return location
+    own = urlsplit(connection.base_url)
+    if (parts.scheme, parts.netloc) == (own.scheme, own.netloc):
+        return location
+    raise UpstreamUnavailable(
+        f"{connector.title} redirected to {host[:80]!r}, which is no declared download host; it was not followed."
+    )
+
+
+def _is_opened_loopback(host: str, opened: Sequence[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        return False
+    return address.is_loopback and any(address.version == net.version and address in net for net in opened)
