@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -69,10 +70,10 @@ def test_the_value_given_is_left_as_it_was(value: JSON, names: list[str]) -> Non
 @given(values, fields)
 def test_pointers_lead_to_what_is_named(value: JSON, names: list[str]) -> None:
     for pointer in denied_paths(value, names):
-        current: JSON = value
+        current: Any = value
         parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         for part in parts:
-            current = current[int(part)] if isinstance(current, list) else current[part]  # type: ignore[index,call-overload]
+            current = current[int(part)] if isinstance(current, list) else current[part]
         assert named(tuple(part for part in parts if not part.isdigit()), names)
 
 
@@ -118,7 +119,7 @@ def test_depth_is_no_limit(depth: int) -> None:
     for _ in range(depth):
         value = {"in": [value]}
     assert len(denied_paths(value, ["secret"])) == 1
-    current = redact_fields(value, ["in.secret"])
+    current: Any = redact_fields(value, ["in.secret"])
     for _ in range(depth):
-        current = current["in"][0]  # type: ignore[index,call-overload]
+        current = current["in"][0]
     assert json.dumps(current) == json.dumps({"secret": REDACTED})
