@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -183,7 +183,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, opened: Sequence[Network]) -> None:
         self._opened = opened
-        self._sockets: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()
+        self._sockets = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
         self,

@@ -1,0 +1,161 @@
+"""OAuth 2.0 at a vendor's token endpoint: refresh (RFC 6749, section 6) and revocation (RFC 7009), by Authlib."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import httpx
+from authlib.deprecate import AuthlibDeprecationWarning  # type: ignore[import-untyped]
+
+with warnings.catch_warnings():
+    # Authlib announces a move to httpx2, which the guard (an httpcore backend) and respx do not follow yet.
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
+    from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
+        AsyncOAuth2Client,
+        OAuthError,
+    )
+
+from connectors.sdk.auth import OAuthUser
+from credentials.token import NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
+from credentials.transport import USER_AGENT, Road, Unanswered, by_phase
+
+if not issubclass(AsyncOAuth2Client, httpx.AsyncClient):
+    raise ImportError("Authlib runs on httpx2 here, past the guarded road: uninstall httpx2")
+
+# Vendors' own words beside those of RFC 6749, section 5.2. All mean: this refresh token, or this client, is over.
+_REFUSALS: Mapping[str, str] = {
+    "invalid_grant": "the refresh token has expired, was used or was revoked",
+    "bad_refresh_token": "the refresh token has expired, was used or was revoked",
+    "invalid_client": "the client id or secret is not accepted",
+    "incorrect_client_credentials": "the client id or secret is not accepted",
+    "unauthorized_client": "the client may not refresh tokens",
+    "unsupported_grant_type": "the client may not refresh tokens",
+    "invalid_scope": "the scopes are no longer granted",
+    "invalid_request": "the token endpoint does not understand the request",
+    "access_denied": "the owner took the access back",
+    "interaction_required": "the owner must log in again",
+    "consent_required": "the owner must consent again",
+}
+_TURNED_AWAY = frozenset({"temporarily_unavailable", "slow_down", "rate_limited"})
+_LONGEST_LIFE = 10 * 365 * 86400
+
+
+async def refresh(
+    road: Road, target: Target, method: OAuthUser, fields: Mapping[str, str], *, now: datetime
+) -> Obtained:
+    """Present the refresh token of `fields` once and return what came for it.
+
+    Raises `TokenRefused` and `NotProcessed` (the refresh token still stands), `NotSent`, and `Unanswered` where it
+    may have been spent: the answer was lost or could not be read.
+    """
+    url = address(method.token_url, target)
+    async with _client(road, fields) as client:
+        client.register_compliance_hook("refresh_token_response", _check_status)
+        with by_phase():
+            try:
+                answer = await client.refresh_token(url, refresh_token=fields["refresh_token"])
+            except OAuthError as error:
+                raise _refusal(error) from None  # its description is the vendor's text
+            except (httpx.HTTPStatusError, ValueError, TypeError, AttributeError, KeyError) as error:
+                raise Unanswered(f"its answer is not what OAuth describes ({type(error).__name__})") from None
+    return _granted(cast("Mapping[str, object]", answer), fields["refresh_token"], now)
+
+
+async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[str, str]) -> bool:
+    """End the tokens at the vendor. Returns whether the vendor confirmed; False too where it has no such endpoint.
+
+    Raises `NotSent` and `Unanswered`.
+    """
+    if method.revoke_url is None:
+        return False
+    token, hint = fields.get("refresh_token"), "refresh_token"
+    if not token:
+        token, hint = fields["access_token"], "access_token"
+    async with _client(road, fields) as client:
+        with by_phase():
+            answer = await client.revoke_token(address(method.revoke_url, target), token=token, token_type_hint=hint)
+    return bool(answer.status_code == 200)
+
+
+def address(template: str, target: Target) -> str:
+    """Return an endpoint's absolute address."""
+    return template.replace("{origin}", target.origin)
+
+
+def scopes_of(text: object) -> frozenset[str] | None:
+    """Read a scope list. RFC 6749 parts it by spaces, GitHub by commas; an empty one does not tell."""
+    found = frozenset(part for part in re.split(r"[\s,]+", text) if part) if isinstance(text, str) else frozenset()
+    return found or None
+
+
+def _client(road: Road, fields: Mapping[str, str]) -> Any:
+    return AsyncOAuth2Client(
+        client_id=fields.get("client_id"),
+        client_secret=fields.get("client_secret"),
+        token_endpoint_auth_method="client_secret_post" if fields.get("client_secret") else "none",
+        revocation_endpoint_auth_method="client_secret_post" if fields.get("client_secret") else "none",
+        token={"access_token": fields.get("access_token", ""), "token_type": "bearer"},
+        transport=road.transport(),
+        timeout=road.timeout,
+        follow_redirects=False,
+        trust_env=False,
+        headers={"user-agent": USER_AGENT},
+    )
+
+
+def _check_status(answer: httpx.Response) -> httpx.Response:
+    """Judge by status before Authlib reads the body."""
+    if answer.status_code == 429:
+        raise NotProcessed("it has a limit on token requests", wait_of(answer.headers) or 60.0)
+    if answer.status_code >= 500 or 300 <= answer.status_code < 400:
+        raise Unanswered(f"it answered {answer.status_code}")
+    if answer.status_code >= 400 and not _speaks_oauth(answer):
+        # A wall before the token endpoint: a vendor spends a refresh token only when it gives a new pair.
+        raise NotProcessed(f"it answered {answer.status_code} without an OAuth error")
+    return answer
+
+
+def _speaks_oauth(answer: httpx.Response) -> bool:
+    try:
+        found = answer.json()
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "error" in found
+
+
+def _refusal(error: Any) -> Exception:
+    code = error.error if isinstance(error.error, str) else ""
+    if code in _TURNED_AWAY:
+        return NotProcessed("it is not available for now")
+    if code == "server_error":
+        return Unanswered("it reports a failure of its own")
+    return TokenRefused(_REFUSALS.get(code, "the token endpoint refuses it"))
+
+
+def _granted(answer: Mapping[str, object], old_refresh: str, now: datetime) -> Obtained:
+    access = usable(answer.get("access_token"))
+    if access is None:
+        raise Unanswered("its answer holds no access token")
+    kind = answer.get("token_type")
+    if isinstance(kind, str) and kind.lower() not in {"bearer", "token", "bot", "user"}:
+        raise Unanswered("its answer holds a token of a kind that is not known here")
+    fresh = usable(answer.get("refresh_token"))
+    return Obtained(
+        access_token=access,
+        refresh_token=None if fresh == old_refresh else fresh,
+        expires_at=_expiry(answer.get("expires_in"), now),
+        granted=scopes_of(answer.get("scope")),
+    )
+
+
+def _expiry(seconds: object, now: datetime) -> datetime | None:
+    """Return when a token ends. Vendors write the seconds as a number or as text."""
+    try:
+        life = float(cast("str", seconds))
+    except (TypeError, ValueError):
+        return None
+    if not 0 <= life <= _LONGEST_LIFE:
+        return None
+    return now.astimezone(UTC) + timedelta(seconds=life)

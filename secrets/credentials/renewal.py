@@ -1,0 +1,230 @@
+"""Refreshing a stored OAuth credential, so that no refresh token is presented twice without knowing it.
+
+The truth is a marker beside the token: *refreshing, generation n, by whom, until when*, written with check-and-set
+before the refresh token is presented. The winner writes the new pair with check-and-set before anyone uses it; losers
+read again. A marker that lapsed means that its process died between: whether the refresh token was spent is not known.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from connectors.sdk.auth import AuthMethod, OAuthUser
+from connectors.sdk.errors import SecretStoreUnavailable
+from credentials import oauth
+from credentials.faults import unavailable, unhealthy
+from credentials.store import Credential, CredentialCorrupted, CredentialStore, VersionConflict, Where
+from credentials.token import AccessToken, NotProcessed, Obtained, Target, TokenRefused
+from credentials.transport import NotSent, Road, Unanswered
+
+Clock = Callable[[], datetime]
+Sleep = Callable[[float], Awaitable[None]]
+
+_BY, _UNTIL, _GENERATION, _REFUSED = "refreshing_by", "refreshing_until", "generation", "refused"
+_POLL_SECONDS = 0.1
+_WRITE_WAITS = (0.05, 0.25, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """Who is refreshing, and until when nobody else may draw conclusions."""
+
+    by: str
+    until: datetime
+    generation: int
+
+
+class Renewals:
+    """Gives the token of a stored OAuth credential, refreshing it where it must. One call a connection at a time."""
+
+    def __init__(self, store: CredentialStore, road: Road, *, clock: Clock, sleep: Sleep, owner: str) -> None:
+        """Take `owner`, a name that no other process has. `clock` gives UTC."""
+        self._store = store
+        self._road = road
+        self._clock = clock
+        self._sleep = sleep
+        self._owner = owner
+        # Longer than an exchange and its writes can take, so that only a process that died leaves a lapsed marker.
+        self._lease = timedelta(seconds=2 * road.timeout_seconds + 30)
+        self._unsaved: dict[Where, Credential] = {}
+
+    async def current(self, target: Target, method: OAuthUser, rejected: str | None) -> AccessToken:
+        """Return a token that is not the `rejected` one. Raises as `Tokens.token_for` says."""
+        await self._save_unsaved(target.where)
+        while True:
+            credential = await stored(self._store, target, method)
+            token = _token(method, credential)
+            if token.value != rejected and token.good_at(self._clock()):
+                return token
+            marker = self._examine(target, method, credential)
+            if marker is not None and self._clock() < marker.until:
+                await self._sleep(_POLL_SECONDS)
+                continue
+            renewed = await self._renew(target, method, credential)
+            if renewed is not None:
+                return renewed
+
+    async def save(self) -> None:
+        """Write what could not be written before. Best effort: what fails again lapses."""
+        for where in list(self._unsaved):
+            try:
+                await self._save_unsaved(where)
+            except SecretStoreUnavailable:
+                continue
+
+    def _examine(self, target: Target, method: OAuthUser, credential: Credential) -> _Marker | None:
+        """Return the marker, if there is one. Raises where the refresh token must not be presented."""
+        refused = credential.fields.get(_REFUSED)
+        if refused:
+            raise unhealthy(target, refused)
+        if not credential.fields.get("refresh_token") or not credential.fields.get("client_id"):
+            raise unhealthy(target, "its access token is no longer accepted and there is no refresh token")
+        marker = _marker(target, credential)
+        if marker is not None and method.single_use_refresh and marker.until <= self._clock():
+            raise unhealthy(
+                target,
+                f"refresh number {marker.generation} of its token was begun and never finished, so whether the "
+                "refresh token was spent is not known, and it is accepted only once",
+            )
+        return marker
+
+    async def _renew(self, target: Target, method: OAuthUser, credential: Credential) -> AccessToken | None:
+        """Return the new token, or None where somebody else wrote meanwhile."""
+        marked = await self._mark(target.where, credential)
+        if marked is None:
+            return None
+        free = replace(marked, fields=_unmarked(marked.fields))
+        try:
+            obtained = await oauth.refresh(self._road, target, method, free.fields, now=self._clock())
+        except (NotSent, NotProcessed) as fault:
+            await self._write(target.where, free)
+            raise unavailable(target, fault) from fault
+        except TokenRefused as fault:
+            return await self._give_up(target, free, fault.reason, fault)
+        except Unanswered as fault:
+            if not method.single_use_refresh:
+                await self._write(target.where, free)
+                raise unavailable(target, fault) from fault
+            reason = f"a refresh of its token was sent and {fault}, and the refresh token is accepted only once"
+            return await self._give_up(target, free, reason, fault)
+        renewed = replace(free, fields=_renewed(free.fields, obtained))
+        version = await self._write(target.where, renewed)
+        return None if version is None else _token(method, replace(renewed, version=version))
+
+    async def _mark(self, where: Where, credential: Credential) -> Credential | None:
+        """Write the marker. Returns the credential as it is stored then, or None where somebody else was first."""
+        until = self._clock() + self._lease
+        fields = {
+            **_unmarked(credential.fields),
+            _BY: self._owner,
+            _UNTIL: until.isoformat(),
+            _GENERATION: str(_generation(credential) + 1),
+        }
+        try:
+            version = await self._store.put(where, replace(credential, fields=fields), expected=credential.version)
+        except VersionConflict:
+            return None
+        except SecretStoreUnavailable:
+            # It may have been written all the same; nothing was sent, so take it back when the store answers again.
+            self._unsaved[where] = replace(credential, fields=_unmarked(fields), version=credential.version + 1)
+            raise
+        return replace(credential, fields=fields, version=version)
+
+    async def _give_up(self, target: Target, free: Credential, reason: str, fault: Exception) -> None:
+        """Store why nobody needs to try again, and raise it; return where somebody else has a newer credential."""
+        refused = replace(free, fields={**free.fields, _REFUSED: reason})
+        if await self._write(target.where, refused) is not None:
+            raise unhealthy(target, reason) from fault
+
+    async def _write(self, where: Where, credential: Credential) -> int | None:
+        """Replace the version that `credential` names; return the new one, or None where somebody else wrote.
+
+        A new pair that is lost here is lost for good, so this tries several times, and then remembers it for the
+        next call, which writes it before it does anything else.
+        """
+        for wait in (*_WRITE_WAITS, None):
+            try:
+                version = await self._put(where, credential)
+            except SecretStoreUnavailable:
+                self._unsaved[where] = credential
+                if wait is None:
+                    raise
+                await self._sleep(wait)
+            else:
+                self._unsaved.pop(where, None)
+                return version
+        return None
+
+    async def _put(self, where: Where, credential: Credential) -> int | None:
+        try:
+            return await self._store.put(where, credential, expected=credential.version)
+        except VersionConflict:
+            # An attempt that looked failed may have been applied: then what is there is ours.
+            there = await self._store.get(where)
+            same = there is not None and dict(there.fields) == dict(credential.fields)
+            return there.version if there is not None and same else None
+
+    async def _save_unsaved(self, where: Where) -> None:
+        credential = self._unsaved.get(where)
+        if credential is not None:
+            await self._write(where, credential)
+
+
+async def stored(store: CredentialStore, target: Target, method: AuthMethod) -> Credential:
+    """Return the credential of a connection. Raises `ConnectionUnhealthy` where there is none that fits."""
+    try:
+        credential = await store.get(target.where)
+    except CredentialCorrupted as error:
+        raise unhealthy(target, "its stored credential cannot be opened") from error
+    if credential is None:
+        raise unhealthy(target, "it has no credential")
+    if credential.method != method.id:
+        raise unhealthy(target, f"its credential is of another method than {method.title}")
+    return credential
+
+
+def _token(method: OAuthUser, credential: Credential) -> AccessToken:
+    fields = credential.fields
+    return AccessToken(
+        value=fields.get("access_token", ""),
+        header=method.header,
+        form=method.form,
+        expires_at=_moment(fields.get("expires_at")),
+        version=credential.version,
+        granted=oauth.scopes_of(fields.get("scope")),
+    )
+
+
+def _renewed(fields: Mapping[str, str], obtained: Obtained) -> dict[str, str]:
+    """Return the fields with the new pair. What the vendor did not say again (refresh token, scopes) stays."""
+    new = {**fields, "access_token": obtained.access_token}
+    new.pop("expires_at", None)
+    if obtained.refresh_token is not None:
+        new["refresh_token"] = obtained.refresh_token
+    if obtained.expires_at is not None:
+        new["expires_at"] = obtained.expires_at.isoformat()
+    if obtained.granted is not None:
+        new["scope"] = " ".join(sorted(obtained.granted))
+    return new
+
+
+def _unmarked(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if name not in {_BY, _UNTIL}}
+
+
+def _marker(target: Target, credential: Credential) -> _Marker | None:
+    if _BY not in credential.fields:
+        return None
+    until = _moment(credential.fields.get(_UNTIL))
+    if until is None:
+        raise unhealthy(target, "its stored credential cannot be read")
+    return _Marker(credential.fields[_BY], until, _generation(credential))
+
+
+def _generation(credential: Credential) -> int:
+    text = credential.fields.get(_GENERATION, "0")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

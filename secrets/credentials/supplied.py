@@ -1,0 +1,105 @@
+"""What an admin supplies for a connection, checked per method. Messages name fields and never their values."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from connectors.sdk.auth import AppInstallation, AuthMethod, OAuthUser, StaticToken
+from connectors.sdk.errors import InvalidInput, Issue
+from credentials.app import KeyUnreadable, private_key
+from credentials.store import Credential
+from credentials.token import usable
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_Check = Callable[[str], str | None]
+
+
+def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential:
+    """Return a credential that was not stored yet. Raises `InvalidInput` with a pointer for each fault.
+
+    Unknown fields are refused: a misspelt `refresh_token` would be found out only when the token expires.
+    """
+    required, optional = _FIELDS[type(method)]
+    known = {**required, **optional}
+    issues = [
+        Issue(f"is not a field of {method.title}; known are {', '.join(known)}", pointer=f"/{_escaped(name)}")
+        for name in fields
+        if name not in known
+    ]
+    taken: dict[str, str] = {}
+    for name, check in known.items():
+        value = fields.get(name)
+        if value is None:
+            if name in required:
+                issues.append(Issue("is missing", pointer=f"/{name}"))
+            continue
+        fault = check(value) if isinstance(value, str) else "must be a string"
+        if fault:
+            issues.append(Issue(fault, pointer=f"/{name}"))
+        elif isinstance(value, str):
+            taken[name] = _normal(name, value)
+    if isinstance(method, OAuthUser) and "refresh_token" in taken and "client_id" not in fields:
+        issues.append(Issue("is missing: a refresh token is used together with it", pointer="/client_id"))
+    if issues:
+        raise InvalidInput(f"The credential does not fit {method.title}.", issues=issues)
+    return Credential(method=method.id, fields=taken)
+
+
+def _token_fault(value: str) -> str | None:
+    if usable(value) is None:
+        return "must be visible ASCII characters without spaces or line ends, at most 16384"
+    return None
+
+
+def _secret_fault(value: str) -> str | None:
+    if not 1 <= len(value) <= 4096 or not value.isprintable():
+        return "must be 1 to 4096 characters without line ends"
+    return None
+
+
+def _id_fault(value: str) -> str | None:
+    return None if _ID.fullmatch(value) else "must be letters, digits, `.`, `_` and `-`"
+
+
+def _number_fault(value: str) -> str | None:
+    return None if _NUMBER.fullmatch(value) else "must be the installation's id: letters, digits, `_` and `-`"
+
+
+def _moment_fault(value: str) -> str | None:
+    try:
+        known = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        known = False
+    return None if known else "must be a time with its offset, such as 2026-01-31T12:00:00Z"
+
+
+def _key_fault(value: str) -> str | None:
+    try:
+        private_key(value)
+    except KeyUnreadable as error:
+        return str(error)
+    return None
+
+
+def _normal(name: str, value: str) -> str:
+    return datetime.fromisoformat(value).astimezone(UTC).isoformat() if name == "expires_at" else value
+
+
+def _escaped(name: str) -> str:
+    return str(name)[:64].replace("~", "~0").replace("/", "~1")
+
+
+_FIELDS: Mapping[type, tuple[Mapping[str, _Check], Mapping[str, _Check]]] = {
+    StaticToken: ({"token": _token_fault}, {}),
+    OAuthUser: (
+        {"access_token": _token_fault},
+        {
+            "refresh_token": _token_fault,
+            "expires_at": _moment_fault,
+            "client_id": _id_fault,
+            "client_secret": _secret_fault,
+        },
+    ),
+    AppInstallation: ({"app_id": _id_fault, "installation_id": _number_fault, "private_key": _key_fault}, {}),
+}
