@@ -1,0 +1,181 @@
+"""The simulated GitHub: from a request to its answer, in the order that GitHub checks things."""
+
+import hashlib
+import ssl
+import time
+from collections.abc import Callable, Sequence
+
+from connectors.github.simulator import (
+    actions,
+    apps,
+    comments,
+    contents,
+    git,
+    issues,
+    labels,
+    me,
+    notifications,
+    pulls,
+    releases,
+    repositories,
+    reviews,
+    search,
+)
+from connectors.github.simulator.access import Access, App, Caller, OAuthApp, Token
+from connectors.github.simulator.ask import Ask, Site
+from connectors.github.simulator.limits import Limits, RateLimits, headers
+from connectors.github.simulator.oauth import OAuth
+from connectors.github.simulator.refusals import DOCUMENTATION, not_found, refusal
+from connectors.github.simulator.routing import Route
+from connectors.github.simulator.seed import seeded
+from connectors.github.simulator.world import World
+from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
+
+ENTERPRISE = "/api/v3"
+VERSIONS = ("2022-11-28", "2026-03-10")
+SANDBOX_TOKEN = "ghp_sandbox"
+_WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+_RESOURCES = (
+    actions,
+    apps,
+    comments,
+    contents,
+    git,
+    issues,
+    labels,
+    me,
+    notifications,
+    pulls,
+    releases,
+    repositories,
+    reviews,
+    search,
+)
+
+
+class GitHubSimulator(Simulator):
+    """GitHub's REST API and OAuth endpoints, also below `/api/v3` as on an enterprise server.
+
+    `ghp_sandbox` is a token of `acme-bot` that sees and may do everything; `tokens` and `apps` add others.
+    `world` is the state: a test may look into it, and change it without that counting as an effect.
+    """
+
+    world: World
+
+    def __init__(
+        self,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+        tokens: Sequence[Token] = (),
+        apps: Sequence[App] = (),
+        oauth_apps: Sequence[OAuthApp] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(ssl_context=ssl_context, clock=clock)
+        sandbox = Token(SANDBOX_TOKEN, everything=True)
+        self._tokens = {token.value: token for token in (sandbox, *tokens)}
+        self._apps = {app.client_id: app for app in apps}
+        self._oauth_apps = {app.client_id: app for app in oauth_apps}
+        self._limits = limits or Limits()
+        self._routes: Routes[Route] = Routes(
+            (route.method, route.template, route) for module in _RESOURCES for route in module.ROUTES
+        )
+        self.seed()
+
+    def seed(self) -> None:
+        """Go back to the first state; tokens that were issued since are gone."""
+        self.world = seeded(self.clock())
+        self.access = Access(self._tokens, self._apps)
+        self.rates = RateLimits(self._limits)
+        self.oauth = OAuth(self._oauth_apps, self.access, self.world)
+
+    def vendor_path(self, path: str) -> str:
+        """Leave the enterprise prefix out."""
+        return path.removeprefix(ENTERPRISE)
+
+    def broken(self, status: int) -> Answer:
+        """Answer a fault as GitHub would."""
+        if status == 429:
+            message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+            body = {"message": message, "documentation_url": DOCUMENTATION, "status": "429"}
+            return Answer.of(body, 429, {"retry-after": "1"})
+        return Answer.of({"message": "Server Error"}, status)
+
+    def respond(self, call: Call) -> Answer:
+        """Answer one request."""
+        now = self.clock()
+        try:
+            if call.path.startswith("/login/oauth/"):
+                return self.oauth.respond(call, now)
+            if call.path.startswith("/applications/") and call.method == "DELETE":
+                return self.oauth.revoke(call, call.path.split("/")[2])
+            return self._api(call, now)
+        except Refusal as error:
+            raise Refusal(self._finished(call, error.answer, {}, now)) from error
+
+    def _api(self, call: Call, now: float) -> Answer:
+        _check_headers(call)
+        caller = self.access.caller(call.headers.get("authorization"), now)
+        path = self.vendor_path(call.path)
+        if path == "/rate_limit":
+            return self._finished(call, self._rate_limit(caller, now), {}, now)
+        kind = "search" if path.startswith("/search/") else "core"
+        told = self.rates.spend(caller.key, kind, now, write=call.method in _WRITES)
+        try:
+            answer = self._handle(call, path, caller, now)
+        except Refusal as error:
+            answer = error.answer
+            call.changed = False
+        return self._finished(call, answer, told | _scopes(caller), now)
+
+    def _handle(self, call: Call, path: str, caller: Caller, now: float) -> Answer:
+        found = None if path.endswith("/") else self._routes.find(call.method, path)
+        if found is None:
+            raise not_found()
+        route, call.values = found
+        prefix = ENTERPRISE if call.path.startswith(ENTERPRISE) else ""
+        ask = Ask(call, self.world, caller, self.access, Site(call.root + prefix, call.root), now)
+        if route.needs:
+            # A repository that is hidden is not found, whatever the permissions are.
+            private = ask.repository().private if "repo" in call.values else True
+            caller.check(route.needs, private=private)
+        return route.handler(ask)
+
+    def _rate_limit(self, caller: Caller, now: float) -> Answer:
+        shown: dict[str, dict[str, int]] = {}
+        for kind in ("core", "search"):
+            told = headers(self.rates.budget(caller.key, kind, now), kind)
+            shown[kind] = {name: int(told[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset", "used")}
+        return Answer.of({"resources": shown, "rate": shown["core"]})
+
+    def _finished(self, call: Call, answer: Answer, told: dict[str, str], now: float) -> Answer:
+        request = hashlib.sha256(f"{now}{call.method}{call.path}{id(call)}".encode()).hexdigest()
+        version = call.headers.get("x-github-api-version", VERSIONS[0])
+        more = {
+            **told,
+            "x-github-request-id": request[:24].upper(),
+            "x-github-media-type": "github.v3; format=json",
+            "x-github-api-version-selected": version,
+        }
+        if answer.status == 200 and call.method == "GET":
+            tag = f'W/"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+            more["etag"] = tag
+            if call.headers.get("if-none-match") == tag:
+                return Answer(304, b"", more)
+        return Answer(answer.status, answer.body, {**more, **answer.headers})
+
+
+def _check_headers(call: Call) -> None:
+    if not call.headers.get("user-agent"):
+        text = b"Request forbidden by administrative rules. Please make sure your request has a User-Agent header."
+        raise Refusal(Answer(403, text, {"content-type": "text/plain"}))
+    version = call.headers.get("x-github-api-version")
+    if version is not None and version not in VERSIONS:
+        raise refusal(400, f'The API version "{version}" is not supported.')
+
+
+def _scopes(caller: Caller) -> dict[str, str]:
+    if caller.kind != "user" or caller.scopes is None:
+        return {}
+    return {"x-oauth-scopes": ", ".join(sorted(caller.scopes)), "x-accepted-oauth-scopes": "repo"}
