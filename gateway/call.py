@@ -13,6 +13,7 @@ from connectors.sdk.upstream import Upstream
 from gateway.ledger.record import EventRow
 from gateway.policy.decision import Decision
 from gateway.policy.risk import Risk
+from gateway.telemetry import CallTrace
 from scopes.grant import Combined, Grant
 
 
@@ -92,7 +93,7 @@ class Asked:
     raw: bytes
     options: Options
     address: str
-    trace: str
+    trace: CallTrace
     preview: bool = False
 
 
@@ -111,7 +112,8 @@ class Opened:
     durable: bool = False
     claimed: bool = False
     opens_run: bool = False
-    trusted: bool = False
+    value: dict[str, Any] | None = None
+    digest: str | None = None
 
     @property
     def agent(self) -> Agent:

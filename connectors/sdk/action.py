@@ -37,6 +37,7 @@ class Action:
 
     `sensitive`, `recipients`, `amount` and `records` name fields of the input: `recipients` hold addresses,
     `amount` a decimal string, `records` a list whose length is the number of records touched.
+    `budget` is the name of the vendor's quota that it draws on.
     """
 
     connector: str
@@ -56,6 +57,7 @@ class Action:
     records: str | None = None
     max_output_bytes: int = 256 * 1024
     deadline: timedelta = timedelta(seconds=60)
+    budget: str = "core"
     examples: tuple[Mapping[str, object], ...] = ()
 
     @property
@@ -116,6 +118,7 @@ def declare(
     records: str | None = None,
     max_output_bytes: int = 256 * 1024,
     deadline: timedelta = timedelta(seconds=60),
+    budget: str = "core",
     examples: Sequence[Mapping[str, object]] = (),
 ) -> Action:
     """Check a declaration and return the action. Raises `DeclarationError` for what is missing or does not fit."""
@@ -157,6 +160,7 @@ def declare(
         records=records,
         max_output_bytes=max_output_bytes,
         deadline=deadline,
+        budget=budget,
         examples=tuple(examples),
     )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -44,6 +45,12 @@ class ReadsAccount(Protocol):
         ...
 
 
+def origin_of(base_url: str) -> str:
+    """Return the scheme, host and port of a base URL: where most vendors have their pages too."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 class Connector:
     """One vendor. Actions join it through `@connector.action(...)`.
 
@@ -51,6 +58,7 @@ class Connector:
     own host must match on the vendor's cloud; a self-hosted edition's `base_url` names its own. `errors` overrides
     the table of statuses. `problem` reads the vendor's error body, `quota` its limit headers, `throttled` tells a
     refusal for limits (nothing was changed) from any other. `account` names the account behind a credential.
+    `web_origin` gives, for a connection's base URL, the origin where people log in (`{origin}` in OAuth URLs).
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Connector:
         quota: Callable[[Response], Sequence[Quota]] | None = None,
         throttled: Callable[[Response, float], Throttled | None] | None = None,
         missing_scopes: MissingScopes = missing_by_equality,
+        web_origin: Callable[[str], str] = origin_of,
         max_response_bytes: int = 10 * 1024 * 1024,
     ) -> None:
         if not _ID.match(id):
@@ -88,8 +97,10 @@ class Connector:
         self.auth: Mapping[str, AuthMethod] = {method.id: method for method in auth}
         self.scopes = dict(scopes)
         self.account = account
-        self.headers = tuple((name.lower(), value) for name, value in (headers or {}).items())
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        self.headers = tuple({"user-agent": "gatehouse", "accept-encoding": "gzip, deflate", **own}.items())
         self.missing_scopes = missing_scopes
+        self.web_origin = web_origin
         self.max_response_bytes = max_response_bytes
         self.actions: dict[str, Action] = {}
         self._errors = {**DEFAULT_ERRORS, **(errors or {})}

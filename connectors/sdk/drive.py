@@ -10,13 +10,18 @@ from connectors.sdk.exchange import Asked, LoadFile, Request, SaveFile
 ResultT = TypeVar("ResultT")
 
 
-async def drive(handler: Coroutine[Any, Any, ResultT], answer: Callable[[Asked], Awaitable[object]]) -> ResultT:
-    """Return the handler's result. An `ActionError` of `answer` is raised inside the handler, where it may be
+async def drive(
+    handler: Coroutine[Any, Any, ResultT],
+    answer: Callable[[Asked], Awaitable[object]],
+    *,
+    started: Asked | None = None,
+) -> ResultT:
+    """Return the handler's result. `started` is what it asked already, where it has been begun. An `ActionError` of `answer` is raised inside the handler, where it may be
     caught (a 404 after a repeated delete); any other exception closes the handler and goes to the caller.
     Raises `DeclarationError` where the handler awaits anything but its `Upstream`.
     """
     try:
-        asked = handler.send(None)
+        asked = handler.send(None) if started is None else started
         while True:
             if not isinstance(asked, Request | LoadFile | SaveFile):
                 raise DeclarationError(

@@ -49,15 +49,23 @@ class Upstream:
     """What a handler may do: send requests, read and keep files, mark what it creates.
 
     `marker` is an HMAC of tenant, agent and idempotency key; `since` is the moment before the first send, for
-    reconcile reads that look back. `account` is the vendor's own id of the connected account.
+    reconcile reads that look back. `account` is the vendor's own id of the connected account. Where
+    the vendor has a header for idempotency keys, every effect carries the marker in it.
     """
 
-    __slots__ = ("_connector", "account", "marker", "since")
+    __slots__ = ("_connector", "_key_header", "account", "marker", "since")
 
     def __init__(
-        self, connector: "Connector", *, marker: str = "", since: datetime | None = None, account: str = ""
+        self,
+        connector: "Connector",
+        *,
+        marker: str = "",
+        since: datetime | None = None,
+        account: str = "",
+        key_header: str | None = None,
     ) -> None:
         self._connector = connector
+        self._key_header = key_header
         self.marker = marker
         self.since = since
         self.account = account
@@ -104,18 +112,21 @@ class Upstream:
         `download` lets the answer be a redirect to one of the connector's `download_hosts`. Raises the error that
         the connector's table names for a status of 400 and over.
         """
+        effectful = method not in {"GET", "HEAD"} if effect is None else effect
         request = Request(
             method=method,
             path=self._connector.base_path + fill(path, _values_for(path, values)),
             query=_query(params),
             headers=self._headers(headers, has_json=json is not None),
             body=orjson.dumps(json) if json is not None else body,
-            effect=method not in {"GET", "HEAD"} if effect is None else effect,
+            effect=effectful,
             step=step,
             origin=origin,
             max_bytes=max_bytes or self._connector.max_response_bytes,
             download=download,
         )
+        if effectful and self._key_header is not None:
+            request = request.with_header(self._key_header.lower(), self.marker)
         response: Response = await Exchange(request)
         if response.status >= 400:
             raise self._connector.error_of(response)

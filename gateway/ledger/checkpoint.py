@@ -93,7 +93,9 @@ class Checkpoints:
 
         def insert(connection: Connection) -> None:
             connection.execute(
-                text("INSERT INTO checkpoints (seq, count, head, at, signature) VALUES (:s,:c,:h,:a,:g) ON CONFLICT DO NOTHING"),
+                text(
+                    "INSERT INTO checkpoints (seq, count, head, at, signature) VALUES (:s,:c,:h,:a,:g) ON CONFLICT DO NOTHING"
+                ),
                 {"s": head.seq, "c": head.count, "h": head.hash, "a": at, "g": signature},
             )
 
@@ -102,7 +104,13 @@ class Checkpoints:
         self._last = head.seq
 
     def _keep(self, head: Head, at: str, signature: bytes) -> None:
-        state = {"seq": head.seq, "count": head.count, "head": head.hash.hex(), "at": at, "signature": signature.hex()}
+        state = {
+            "seq": head.seq,
+            "count": head.count,
+            "head": head.hash.hex(),
+            "at": at,
+            "signature": signature.hex(),
+        }
         fresh = self._file.with_suffix(".new")
         fresh.write_bytes(orjson.dumps(state))
         fresh.replace(self._file)

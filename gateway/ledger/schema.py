@@ -326,4 +326,3 @@ file_chunks = Table(
     Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("file", "number"),
 )
-

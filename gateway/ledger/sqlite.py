@@ -302,7 +302,11 @@ def connect(path: Path) -> sqlite3.Connection:
 def engine_over(raw: sqlite3.Connection) -> Engine:
     """Return an engine over one open connection whose transactions the caller holds."""
     return create_engine(
-        "sqlite://", creator=lambda: raw, poolclass=StaticPool, pool_reset_on_return=None, isolation_level="AUTOCOMMIT"
+        "sqlite://",
+        creator=lambda: raw,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
     )
 
 

@@ -1,11 +1,11 @@
 """A score from 0 to 100 with its reasons, from the facts that an action declares. Nothing is learned or guessed.
 
-    effect class           read 0, create 20, update 25, send 40, delete 45, provision 60, pay 65
-    cannot be taken back   +20
-    several records        +5 over one, +10 over 10, +20 over 100
-    sensitive fields       +10 where the input sets one
-    amount                 +5 any, +10 from 1,000, +20 from 10,000
-    outside the company    +15 where a recipient's domain is not one of the tenant's
+effect class           read 0, create 20, update 25, send 40, delete 45, provision 60, pay 65
+cannot be taken back   +20
+several records        +5 over one, +10 over 10, +20 over 100
+sensitive fields       +10 where the input sets one
+amount                 +5 any, +10 from 1,000, +20 from 10,000
+outside the company    +15 where a recipient's domain is not one of the tenant's
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,8 +24,10 @@ class VendorQuota:
         for quota in quotas:
             self._quotas.setdefault(connection, {})[quota.name] = quota
 
-    def pause(self, connection: str, seconds: float, reason: str) -> None:
-        """Send nothing over a connection for a while: the vendor asked for it."""
+    def refused(self, connection: str, seconds: float, reason: str) -> None:
+        """Take note of a refusal. Where a budget is known to be used up, only that one waits; else all do."""
+        if any(quota.remaining <= 0 for quota in self._quotas.get(connection, {}).values()):
+            return
         self._paused[connection] = (self._now() + seconds, reason)
 
     def check(self, connection: str, *, writes: bool, name: str = "core") -> None:

@@ -77,7 +77,12 @@ class AiohttpTransport:
     """
 
     def __init__(
-        self, *, opened: Sequence[Network], tls: ssl.SSLContext | None = None, limit: int = 256, proxy: str | None = None
+        self,
+        *,
+        opened: Sequence[Network],
+        tls: ssl.SSLContext | None = None,
+        limit: int = 256,
+        proxy: str | None = None,
     ) -> None:
         self._opened = tuple(opened)
         self._tls = tls

@@ -1,0 +1,301 @@
+"""The pipeline: one call, from the request to the answer. Read `_judge` and `_act` as the security argument.
+
+    intake limit -> authenticate (both at the door, before a call exists)
+      -> freeze -> open record -> action -> connection -> freeze -> scopes -> parse and type -> constraints
+      -> look the key up -> risk -> decide -> approval -> limits
+    =====================================================================
+      -> claim + intent durable -> credential -> sign and send -> type the answer -> redact -> outcome durable -> answer
+
+Nothing above the double line touches the vendor or a token, but a recorded `locate` read.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from connectors.sdk import DeclarationError, Located
+from connectors.sdk.drive import drive
+from connectors.sdk.errors import ActionError, Internal, PolicyDenied, TryLater
+from connectors.sdk.exchange import Asked as HandlerAsked
+from connectors.sdk.exchange import Request
+from connectors.sdk.upstream import Upstream
+from gateway.allowance import Allowances
+from gateway.answers import Answers, decision_shown, ending_of
+from gateway.approvals import Approval, Approvals
+from gateway.authorize import authorize
+from gateway.call import Answer, Asked, Judged, Opened, Typed
+from gateway.clock import Clock
+from gateway.constrain import constrain
+from gateway.execute import Executor
+from gateway.files import Files
+from gateway.freeze import Freezes
+from gateway.idempotency import Earlier, Idempotency, in_progress
+from gateway.ids import new_id
+from gateway.journal import Ending, Journal, KeyTaken
+from gateway.limits import Charge
+from gateway.looks import Looks
+from gateway.parse import Parser
+from gateway.policy.decide import PolicyRule, decide
+from gateway.policy.decision import Ask, Deny, Shadow
+from gateway.policy.risk import assess, records_touched
+from gateway.render import render, shown
+from gateway.resolve import Resolver, check_health
+from gateway.runs import Runs
+from gateway.telemetry import Metrics
+from gateway.upstream.road import Road
+
+Submit = Callable[[str], None]
+Spawn = Callable[[Coroutine[Any, Any, Answer]], asyncio.Task[Answer]]
+
+
+class Pipeline:
+    """Every door hands its calls to `invoke`; approvals, the queue and recovery come back through `resume`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        freezes: Freezes,
+        runs: Runs,
+        resolver: Resolver,
+        parser: Parser,
+        idempotency: Idempotency,
+        policies: Sequence[PolicyRule],
+        approvals: Approvals,
+        allowances: Allowances,
+        executor: Executor,
+        road: Road,
+        journal: Journal,
+        looks: Looks,
+        answers: Answers,
+        files: Files,
+        metrics: Metrics,
+        submit: Submit,
+        spawn: Spawn,
+    ) -> None:
+        self._clock = clock
+        self._freezes = freezes
+        self._runs = runs
+        self._resolver = resolver
+        self._parser = parser
+        self._idempotency = idempotency
+        self._policies = policies
+        self._approvals = approvals
+        self._allowances = allowances
+        self._executor = executor
+        self._road = road
+        self._journal = journal
+        self._looks = looks
+        self._answers = answers
+        self._files = files
+        self._metrics = metrics
+        self._submit = submit
+        self._spawn = spawn
+
+    async def invoke(self, asked: Asked) -> Answer:
+        """Run one call and return its answer, whatever it is. Raises `StateUnavailable` where nothing can be recorded.
+
+        Where the caller's patience ends first, the call goes on and the answer says where to look.
+        """
+        call = self._open(asked)
+        if asked.options.timeout is None:
+            return await self._invoke(call)
+        task = self._spawn(self._invoke(call))
+        done, _ = await asyncio.wait({task}, timeout=asked.options.timeout)
+        return task.result() if done else self._answers.running(call)
+
+    async def _invoke(self, call: Opened) -> Answer:
+        with self._metrics.in_flight.track_inprogress():
+            try:
+                judged = await self._judge(call)
+                answer = judged if isinstance(judged, Answer) else await self._act(judged)
+            except ActionError as error:
+                answer = await self._refused(call, error)
+            except DeclarationError as error:
+                answer = await self._refused(call, Internal(f"The connector is at fault: {error}."))
+        self._count(call, answer)
+        return answer
+
+    async def preview(self, asked: Asked) -> Judged:
+        """Judge a call without any effect: the requests it would send, and what would be decided. Raises."""
+        judged = await self._judge(self._open(asked))
+        assert isinstance(judged, Judged)
+        judged.rendered.handler.close()
+        return judged
+
+    async def resume(self, call: Opened, approval: Approval | None, *, last: bool = False) -> Answer:
+        """Run a call that was queued or approved: everything is checked again as it is now.
+
+        The answer says `queued` where a limit says to wait, unless this is the `last` try. Raises `AlreadySettled`
+        where somebody else moved the call on.
+        """
+        try:
+            judged = await self.judge_again(call)
+            self._check_decision(judged, approval)
+            try:
+                self._take(judged)
+            except TryLater:
+                judged.rendered.handler.close()
+                if last:
+                    raise
+                call.events.clear()
+                return self._answers.waiting(judged, "queued")
+            return await self._executor.resume(judged)
+        except ActionError as error:
+            answer = self._answers.failed(call, error)
+            await self._journal.finish(call, answer, ending_of(error, handed_over=False))
+            return answer
+
+    async def judge_again(self, call: Opened) -> Judged:
+        """Judge a call that is durable already, by everything as it is now. Raises an `ActionError`."""
+        judged = await self._judge(call, resumed=True)
+        assert isinstance(judged, Judged)
+        return judged
+
+    async def _judge(self, call: Opened, *, resumed: bool = False) -> Judged | Answer:
+        """Everything above the double line, up to the decision. Returns an answer where the key was used before."""
+        trace, agent, asked = call.asked.trace, call.agent, call.asked
+        trace.begin(asked.action[:100], call.id)
+        self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
+        if not resumed:
+            with trace.stage("open record"):
+                await self._runs.join(call)
+        with trace.stage("resolve"):
+            target = self._resolver.resolve(call)
+        self._freezes.check_target(agent.tenant, agent.environment, target.connector.id, target.connection.id)
+        with trace.stage("scopes"):
+            grants = authorize(target, self._clock.now())
+        with trace.stage("parse"):
+            typed = self._parser.parse(target)
+        with trace.stage("constraints"):
+            bounded = await constrain(typed, grants, self._locate)
+        self._idempotency.settle_key(bounded)
+        if not resumed and not asked.preview:
+            with trace.stage("look up"):
+                earlier = await self._idempotency.look_up(typed, self._clock.now())
+            if earlier is not None:
+                return await self._replay(call, earlier)
+        with trace.stage("risk"):
+            risk = assess(target.action, typed.value, agent.domains)
+            rendered = await render(typed, self._clock.now(), lambda file: self._files.load(agent, file))
+        with trace.stage("decide"):
+            decision = decide(self._policies, target.action, bounded.rules, risk, bounded.resource)
+        records = records_touched(target.action, typed.value)
+        judged = Judged(bounded, rendered, risk, decision, records)
+        if not asked.preview:
+            self._journal.note(call, "decision", decision_shown(judged) | {"resource": bounded.resource})
+        return judged
+
+    async def _act(self, judged: Judged) -> Answer:
+        """What follows from the decision: refuse, shadow, park, queue, or cross the line."""
+        decision = judged.decision
+        if isinstance(decision, Deny):
+            raise PolicyDenied("; ".join(decision.reasons) or "A policy refuses this call.")
+        if isinstance(decision, Shadow):
+            return await self._shadow(judged)
+        check_health(judged.target)
+        if judged.target.action.writes:
+            self._freezes.check_writes()
+        charges: list[Charge] | None = None
+        try:
+            if isinstance(decision, Ask):
+                return await self._approvals.park(judged)
+            with judged.call.asked.trace.stage("limits"):
+                charges = self._take(judged)
+            if judged.call.asked.options.respond_async:
+                return await self._queue(judged)
+            return await self._executor.run(judged)
+        except KeyTaken as lost:
+            self._allowances.give_back(charges or [])
+            return await self._replay(judged.call, self._idempotency.same(judged.typed, lost.taken))
+
+    def _take(self, judged: Judged) -> list[Charge]:
+        """Charge all limits at once; the breaker and the vendor's own quota count among them."""
+        target = judged.target
+        self._road.breaker.check(target.connection.id)
+        self._road.quota.check(target.connection.id, writes=target.action.writes, name=target.action.budget)
+        return self._allowances.take(judged)
+
+    def _check_decision(self, judged: Judged, approval: Approval | None) -> None:
+        """A resumed call needs the same permission again: allowed, or approved exactly as it is."""
+        check_health(judged.target)
+        if approval is not None:
+            self._approvals.check_unchanged(judged, approval)
+        if isinstance(judged.decision, Deny | Shadow) or (isinstance(judged.decision, Ask) and approval is None):
+            raise PolicyDenied("What was allowed when the call was queued is not allowed any more.")
+
+    async def _queue(self, judged: Judged) -> Answer:
+        """Make the call durable and let it run behind the caller's back."""
+        judged.rendered.handler.close()
+        claim = self._idempotency.claim(judged.typed, self._clock.now())
+        await self._journal.open(judged.typed, "queued", resource=judged.bounded.resource, claim=claim)
+        self._submit(judged.call.id)
+        return self._answers.waiting(judged, "queued")
+
+    async def _shadow(self, judged: Judged) -> Answer:
+        """Render and record; send nothing, claim nothing."""
+        judged.rendered.handler.close()
+        request = judged.rendered.request
+        rendered = {"requests": [shown(judged.typed, request)] if request is not None else []}
+        answer = self._answers.finished(judged, None, status="shadowed", attempts=0)
+        answer = Answer(200, {**answer.body, "shadow": rendered}, call=answer.call)
+        await self._journal.refuse(judged.call, answer, Ending("shadowed"))
+        return answer
+
+    async def _replay(self, call: Opened, earlier: Earlier) -> Answer:
+        """Answer a repeat: the first call's answer, or where it stands. The replay is an event too."""
+        principal = call.asked.principal
+        stored = await self._looks.mine(call.agent, earlier.call)
+        self._looks.check(principal, stored)
+        if stored.status == "running":
+            raise in_progress()
+        call.events.clear()
+        run = call.run if call.asked.options.run else stored.run
+        replayed = Opened(call.asked, stored.id, run, call.created_at, call.started, durable=True)
+        self._journal.note(replayed, "call_replayed", {"status": stored.status, "agent_key": principal.key})
+        await self._journal.flush(replayed)
+        self._metrics.replays.inc()
+        if stored.terminal:
+            return self._looks.replay(principal, stored)
+        return self._looks.standing(principal, stored)
+
+    async def _locate(self, typed: Typed, fact: Located) -> str:
+        """The one read above the line: find the resource that the input does not determine. Recorded and charged."""
+        target = typed.target
+        check_health(target)
+        self._allowances.take_read(target.call.agent, target.connection.id)
+        api = Upstream(target.connector, account=target.connection.account or "")
+        trip = self._executor.trip(target)
+
+        async def reading(what: HandlerAsked) -> object:
+            if not isinstance(what, Request) or what.effect:
+                raise Internal(f"{target.action.name}: a locate read must not have an effect.")
+            return await self._road.send(trip, what)
+
+        return await drive(fact.read(api, typed.input), reading)  # type: ignore[arg-type]
+
+    async def _refused(self, call: Opened, error: ActionError) -> Answer:
+        """Record a call that ended before it was claimed. A call that is durable already keeps its own end."""
+        answer = self._answers.failed(call, error)
+        if not call.durable and not call.asked.preview:
+            await self._journal.refuse(call, answer, ending_of(error, handed_over=False))
+        return answer
+
+    def _open(self, asked: Asked) -> Opened:
+        return Opened(
+            asked=asked,
+            id=new_id("call"),
+            run=new_id("run"),
+            created_at=self._clock.now(),
+            started=self._clock.monotonic(),
+            opens_run=True,
+        )
+
+    def _count(self, call: Opened, answer: Answer) -> None:
+        status = str(answer.body.get("status")) if answer.status < 300 else "refused"
+        code = str(answer.body.get("code", ""))
+        action = call.action or "unknown"
+        self._metrics.calls.labels(action, status, code).inc()
+        effect = "read" if call.digest is None else "call"
+        self._metrics.seconds.labels(effect).observe(self._clock.monotonic() - call.started)
+        call.asked.trace.end(status, code or None, {"gatehouse.call.id": call.id, "gatehouse.run.id": call.run})

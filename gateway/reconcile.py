@@ -1,0 +1,115 @@
+"""Settles an effect that was sent and not answered, by what the action declares. Never guesses.
+
+Safe, Native, NaturalKey   send again: the vendor enforces that it happens once
+Reconcile                  read; finding the effect settles the call, finding nothing leaves it unknown here,
+                           because this process lives and the vendor may still be at work (recovery may go on)
+Unknowable                 unknown
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from connectors.sdk import Native, NaturalKey, Reconcile, Safe
+from connectors.sdk.drive import drive
+from connectors.sdk.errors import ActionError, OutcomeUnknown, UpstreamInvalidResponse
+from connectors.sdk.exchange import Asked, Request, Response
+from gateway.call import Judged, Typed
+from gateway.upstream.road import EffectUnanswered, Road, Trip
+
+_LOOKS = (0.0, 0.3, 1.0)
+_REPEATS = (0.2, 0.5, 1.0)
+_GRACE_SECONDS = 15.0
+
+Answers = Callable[[Asked], Awaitable[object]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Settled(Exception):
+    """The effect was found at the vendor: this is the action's output, and the handler need not go on."""
+
+    def __init__(self, output: Any) -> None:
+        """Take the output."""
+        super().__init__("settled")
+        self.output = output
+
+
+class Reconciler:
+    """Carries out the strategies."""
+
+    def __init__(self, road: Road, monotonic: Callable[[], float], sleep: Sleep) -> None:
+        self._road = road
+        self._monotonic = monotonic
+        self._sleep = sleep
+
+    async def settle(
+        self, judged: Judged, trip: Trip, request: Request, lost: EffectUnanswered, answers: Answers
+    ) -> Response:
+        """Return the vendor's answer to a repeat, or raise `Settled` or `OutcomeUnknown`."""
+        trip.deadline = max(trip.deadline, self._monotonic() + _GRACE_SECONDS)
+        strategy = judged.target.action.idempotency
+        if isinstance(strategy, Safe | Native | NaturalKey):
+            return await self._again(judged, trip, request, lost, answers)
+        if isinstance(strategy, Reconcile):
+            found = await self.look(judged.typed, judged.rendered.api, answers, looks=_LOOKS)
+            if found is not None:
+                raise Settled(found)
+        raise unknown(judged.typed, lost)
+
+    async def look(self, typed: Typed, api: Any, answers: Answers, *, looks: tuple[float, ...] = (0.0,)) -> Any:
+        """Read whether the effect is there. Returns the output, or None where it was not found or not readable."""
+        strategy = typed.target.action.idempotency
+        if not isinstance(strategy, Reconcile | NaturalKey):
+            return None
+        for wait in looks:
+            if wait:
+                await self._sleep(wait)
+            try:
+                found = await drive(strategy.find(api, typed.input), answers)  # type: ignore[arg-type]
+            except ActionError:
+                continue
+            if found is not None:
+                return found
+        return None
+
+    async def read(self, strategy: Reconcile, judged: Judged, answers: Answers) -> Any:
+        """Read whether the effect is there. Unlike `look` it raises where the read fails: that is not an absence."""
+        return await drive(strategy.find(judged.rendered.api, judged.typed.input), answers)  # type: ignore[arg-type]
+
+    async def _again(
+        self, judged: Judged, trip: Trip, request: Request, lost: EffectUnanswered, answers: Answers
+    ) -> Response:
+        for wait in _REPEATS:
+            await self._sleep(wait)
+            try:
+                response = await self._road.send(trip, request)
+            except EffectUnanswered as again:
+                lost = again
+                continue
+            except ActionError as error:
+                if error.retryable:
+                    continue
+                raise unknown(judged.typed, lost) from error
+            if response.status >= 400:
+                found = await self.look(judged.typed, judged.rendered.api, answers)
+                if found is not None:
+                    raise Settled(found)
+            return response
+        found = await self.look(judged.typed, judged.rendered.api, answers)
+        if found is not None:
+            raise Settled(found)
+        raise unknown(judged.typed, lost)
+
+
+def unknown(typed: Typed, lost: EffectUnanswered) -> ActionError:
+    """Return the problem of an effect that cannot be settled."""
+    action = typed.target.action
+    if lost.status is not None and lost.status < 300:
+        return UpstreamInvalidResponse(
+            f"{typed.target.connector.title} answered {lost.status}, and the answer broke off: {lost.detail}.",
+            members={"applied": "yes"},
+            hint="The vendor reported success; read the record before anything else.",
+        )
+    return OutcomeUnknown(
+        f"{action.name} was sent and not answered ({lost.detail}), and whether it happened cannot be told.",
+        hint=f"Look at {typed.target.connector.title} first; an operator closes the call with its outcome.",
+    )

@@ -1,0 +1,198 @@
+"""Settles what a crash left, by the contract's fifth rule.
+
+The ledger's lock was free when this process took it, so the process that sent has ended; since that moment the
+settle time runs. A call is sent again only under a key that the vendor enforces, or when a strongly consistent
+read finds nothing after the settle time. Everything else is `outcome_unknown`, for an operator to resolve.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
+
+from connectors.sdk import Native, NaturalKey, Reconcile, Safe
+from connectors.sdk.errors import ActionError, Frozen, OutcomeUnknown, TryLater, UpstreamUnavailable
+from gateway.answers import Answers, ending_of
+from gateway.call import Judged, Opened
+from gateway.clock import Clock
+from gateway.execute import Executor
+from gateway.invoke import Pipeline
+from gateway.journal import AlreadySettled, Journal
+from gateway.ledger.database import Database
+from gateway.looks import Looks, StoredCall
+from gateway.queue import Queue, Reopener
+from gateway.reconcile import Reconciler
+from gateway.upstream.road import EffectUnanswered
+
+_PARALLEL = 16
+_PAUSE_SECONDS = 2.0
+_log = structlog.get_logger("gatehouse.recovery")
+
+
+class Recovery:
+    """Runs once at start, in the background; calls that cannot be settled yet (a freeze, a limit) are tried again."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        pipeline: Pipeline,
+        executor: Executor,
+        reconciler: Reconciler,
+        reopener: Reopener,
+        looks: Looks,
+        journal: Journal,
+        answers: Answers,
+        queue: Queue,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._pipeline = pipeline
+        self._executor = executor
+        self._reconciler = reconciler
+        self._reopener = reopener
+        self._looks = looks
+        self._journal = journal
+        self._answers = answers
+        self._queue = queue
+        self._clock = clock
+        self._sleep = sleep
+        self._started = clock.monotonic()
+
+    async def run(self) -> None:
+        """Settle all that was left, then end."""
+        left = await self._database.read(_left)
+        for call, _, _, status in left:
+            if status == "queued":
+                self._queue.submit(call)
+        waiting = [row for row in left if row[3] != "queued"]
+        if waiting:
+            _log.info("recovery_started", calls=len(waiting))
+        while waiting:
+            waiting = await self._round(waiting)
+            if waiting:
+                await self._sleep(_PAUSE_SECONDS)
+
+    async def _round(self, calls: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+        slots = asyncio.Semaphore(_PARALLEL)
+
+        async def one(row: tuple[str, str, str, str]) -> bool:
+            async with slots:
+                return await self._settle(row)
+
+        done = await asyncio.gather(*(one(row) for row in calls))
+        return [row for row, settled in zip(calls, done, strict=True) if not settled]
+
+    async def _settle(self, row: tuple[str, str, str, str]) -> bool:
+        """Settle one call. Returns whether it is off the list."""
+        call, tenant, environment, status = row
+        stored = await self._looks.find(tenant, environment, call)
+        intents = await self._database.read(lambda rows: _intents(rows, call))
+        opened: Opened | None = None
+        try:
+            opened = await self._reopener.reopen(stored)
+            if status == "outcome_unknown":
+                return await self._look_only(opened)
+            if not intents:
+                await self._end(opened, _never_sent())
+                return True
+            judged = await self._pipeline.judge_again(opened)
+            await self._by_strategy(judged, intents)
+        except (Frozen, TryLater):
+            return False
+        except AlreadySettled:
+            return True
+        except ActionError as error:
+            if status == "outcome_unknown":
+                return True
+            await self._give_up(stored, opened, error, intents)
+        return True
+
+    async def _by_strategy(self, judged: Judged, intents: int) -> None:
+        """Settle a call with an open intent. Raises `TryLater` while the settle time runs."""
+        strategy = judged.target.action.idempotency
+        trip = self._executor.trip(judged.target)
+        reading = self._executor.answering(judged, trip, recorded=False)
+        lost = EffectUnanswered("the process that sent it ended", timeout=False, status=None)
+        if isinstance(strategy, Reconcile | NaturalKey):
+            found = await self._reconciler.look(judged.typed, judged.rendered.api, reading)
+            if found is not None:
+                await self._executor.settle_found(judged, trip, found)
+                return
+        if intents == 1 and isinstance(strategy, Safe | Native | NaturalKey):
+            await self._executor.send_again(judged, trip, lost)
+        elif intents == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
+            if self._clock.monotonic() - self._started < strategy.settle.total_seconds():
+                judged.rendered.handler.close()
+                raise TryLater("The vendor may still be applying what it received.")
+            await self._again_if_absent(judged, strategy)
+        else:
+            judged.rendered.handler.close()
+            raise OutcomeUnknown(
+                f"{judged.target.action.name} was sent by a process that ended, and whether it happened cannot be told.",
+                hint=f"Look at {judged.target.connector.title} first; an operator closes the call with its outcome.",
+            )
+
+    async def _again_if_absent(self, judged: Judged, strategy: Reconcile) -> None:
+        """After the settle time: one read that must work; finding nothing permits a new send."""
+        trip = self._executor.trip(judged.target)
+        found = await self._reconciler.read(strategy, judged, self._executor.answering(judged, trip, recorded=False))
+        if found is not None:
+            await self._executor.settle_found(judged, trip, found)
+        else:
+            await self._executor.send_again(judged, trip, None)
+
+    async def _look_only(self, opened: Opened) -> bool:
+        """A call that was answered as unknown is never sent again; finding its effect still settles it."""
+        judged = await self._pipeline.judge_again(opened)
+        trip = self._executor.trip(judged.target)
+        found = await self._reconciler.look(
+            judged.typed, judged.rendered.api, self._executor.answering(judged, trip, recorded=False)
+        )
+        if found is not None:
+            await self._executor.settle_found(judged, trip, found)
+        judged.rendered.handler.close()
+        return True
+
+    async def _give_up(self, stored: StoredCall, opened: Opened | None, error: ActionError, intents: int) -> None:
+        """End a call that recovery may not or cannot act on."""
+        call = opened or self._reopener.without_key(stored)
+        if intents and not isinstance(error, OutcomeUnknown):
+            error = OutcomeUnknown(
+                f"It was sent by a process that ended, and it may not be looked into any more: {error.detail}",
+                hint="An operator closes the call with its outcome.",
+            )
+        await self._end(call, error if intents else _never_sent())
+
+    async def _end(self, call: Opened, error: ActionError) -> None:
+        answer = self._answers.failed(call, error)
+        try:
+            await self._journal.finish(call, answer, ending_of(error, handed_over=False))
+        except AlreadySettled:
+            return
+
+
+def _never_sent() -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        "The gateway stopped before anything was sent; nothing was changed.",
+        retry_after_ms=0,
+        hint="Send the same call again.",
+    )
+
+
+def _left(rows: Rows) -> list[tuple[str, str, str, str]]:
+    found = rows.execute(
+        text(
+            "SELECT id, tenant, environment, status FROM calls WHERE status IN ('queued','running','outcome_unknown')"
+            " ORDER BY id"
+        )
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
+def _intents(rows: Rows, call: str) -> int:
+    found = rows.execute(text("SELECT COUNT(*) FROM intents WHERE call=:call"), {"call": call}).scalar()
+    return int(found or 0)

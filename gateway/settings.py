@@ -1,0 +1,78 @@
+"""Every setting: its type, unit, default and one sentence. The environment is read here and nowhere else."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from connectors.sdk.hosts import Network
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`GATEHOUSE_...`) at start. All problems are listed at once."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials.")
+    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
+    metrics_host: str = Field("127.0.0.1", description="Address of the metrics' own listener.")
+    metrics_port: int = Field(
+        9464, ge=0, le=65535, description="Port of the metrics' own listener; 0 takes a free one."
+    )
+    public_url: str | None = Field(None, description="Root URL under which people reach this gateway, for links.")
+    master_key: str | None = Field(
+        None, description="Master key, 32 bytes in base 64; without it `master.key` in the home is read.", repr=False
+    )
+    connectors: Annotated[list[str], NoDecode] = Field(
+        default_factory=list[str], description="Names of installed connector packages to load, parted by commas."
+    )
+    opened_networks: Annotated[list[str], NoDecode] = Field(
+        default_factory=list[str],
+        description="CIDRs of private networks that connections may reach, parted by commas; loopback allows plain http.",
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."
+    )
+    outbound_proxy: str | None = Field(None, description="URL of a proxy that requests to vendors go through.")
+    ca_file: Path | None = Field(None, description="PEM file of further certificate authorities for vendors' hosts.")
+    trace_ratio: float = Field(
+        0.1, ge=0, le=1, description="Share of calls that are traced where a caller does not say."
+    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+    intake_per_second: int = Field(
+        2000, ge=1, description="Requests per second from one address or key, before all else."
+    )
+    agent_per_minute: int = Field(3000, ge=1, description="Calls per minute of an agent without limits of its own.")
+    writes_per_minute: int = Field(1200, ge=1, description="Writes per minute of an agent without limits of its own.")
+    connection_per_minute: int = Field(12_000, ge=1, description="Calls per minute over one connection.")
+    tenant_per_minute: int = Field(60_000, ge=1, description="Calls per minute in one environment of a tenant.")
+    concurrency: int = Field(
+        1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`."
+    )
+    approval_hours: float = Field(24, gt=0, le=720, description="Hours until a pending approval expires.")
+    drain_seconds: float = Field(30, ge=0, description="Seconds that calls under way get to finish at a stop.")
+
+    @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("opened_networks", "trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            ipaddress.ip_network(text)
+        return value
+
+    def opened(self) -> tuple[Network, ...]:
+        """Return the networks that connections may reach besides public addresses."""
+        return tuple(ipaddress.ip_network(text) for text in self.opened_networks)
+
+    def proxies(self) -> tuple[Network, ...]:
+        """Return the networks of trusted proxies."""
+        return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
