@@ -1,8 +1,8 @@
 """Refreshing a stored OAuth credential, so that no refresh token is presented twice without knowing it.
 
 The truth is a marker beside the token: *refreshing, generation n, by whom, until when*, written with check-and-set
-before the refresh token is presented. The winner writes the new pair with check-and-set before anyone uses it; losers
-read again. A marker that lapsed means that its process died between: whether the refresh token was spent is not known.
+before the refresh token is presented. The winner writes the new pair with check-and-set before anyone uses it, losers
+read again. A lapsed marker means that its process died between: whether the refresh token was spent is not known.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +14,7 @@ from connectors.sdk.errors import SecretStoreUnavailable
 from credentials import oauth
 from credentials.faults import unavailable, unhealthy
 from credentials.store import Credential, CredentialCorrupted, CredentialStore, VersionConflict, Where
+from credentials.supplied import required_fields
 from credentials.token import AccessToken, NotProcessed, Obtained, Target, TokenRefused
 from credentials.transport import NotSent, Road, Unanswered
 
@@ -100,13 +101,15 @@ class Renewals:
             await self._write(target.where, free)
             raise unavailable(target, fault) from fault
         except TokenRefused as fault:
-            return await self._give_up(target, free, fault.reason, fault)
+            await self._give_up(target, free, fault.reason, fault)
+            return None
         except Unanswered as fault:
             if not method.single_use_refresh:
                 await self._write(target.where, free)
                 raise unavailable(target, fault) from fault
             reason = f"a refresh of its token was sent and {fault}, and the refresh token is accepted only once"
-            return await self._give_up(target, free, reason, fault)
+            await self._give_up(target, free, reason, fault)
+            return None
         renewed = replace(free, fields=_renewed(free.fields, obtained))
         version = await self._write(target.where, renewed)
         return None if version is None else _token(method, replace(renewed, version=version))
@@ -160,7 +163,10 @@ class Renewals:
             return await self._store.put(where, credential, expected=credential.version)
         except VersionConflict:
             # An attempt that looked failed may have been applied: then what is there is ours.
-            there = await self._store.get(where)
+            try:
+                there = await self._store.get(where)
+            except CredentialCorrupted:
+                return None
             same = there is not None and dict(there.fields) == dict(credential.fields)
             return there.version if there is not None and same else None
 
@@ -180,6 +186,9 @@ async def stored(store: CredentialStore, target: Target, method: AuthMethod) -> 
         raise unhealthy(target, "it has no credential")
     if credential.method != method.id:
         raise unhealthy(target, f"its credential is of another method than {method.title}")
+    missing = sorted(required_fields(method) - credential.fields.keys())
+    if missing:
+        raise unhealthy(target, f"its stored credential lacks {', '.join(missing)}")
     return credential
 
 
@@ -227,4 +236,8 @@ def _generation(credential: Credential) -> int:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

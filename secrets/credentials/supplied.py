@@ -46,6 +46,11 @@ def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential
     return Credential(method=method.id, fields=taken)
 
 
+def required_fields(method: AuthMethod) -> frozenset[str]:
+    """Return the fields that every credential of the method has."""
+    return frozenset(_FIELDS[type(method)][0])
+
+
 def _token_fault(value: str) -> str | None:
     if usable(value) is None:
         return "must be visible ASCII characters without spaces or line ends, at most 16384"

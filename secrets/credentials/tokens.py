@@ -95,7 +95,8 @@ class Tokens:
     async def close(self) -> None:
         """Let running refreshes finish, for a half one costs the connection, and save what they got."""
         self._closed = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks)  # unlike gather, this does not cancel them when it is cancelled
         await self._renewals.save()
         self._entries.clear()
 
@@ -117,7 +118,7 @@ class Tokens:
         self._doubt(entry, target)
         entry.refusal = entry.refused_at = None
         if isinstance(method, OAuthUser):
-            token = await self._renewals.current(target, method, rejected and rejected.value)
+            token = await self._renewals.current(target, method, rejected.value if rejected else None)
         elif isinstance(method, AppInstallation):
             token = await self._installation(entry, target, method)
         else:
