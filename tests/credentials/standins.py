@@ -1,5 +1,6 @@
 """Stand-ins and facts that the tests of credentials share."""
 
+import asyncio
 import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ class Clock:
         self.slept.append(seconds)
         self.forward(seconds)
         self.when_slept()
+        await asyncio.sleep(0)  # others go on meanwhile
 
 
 class MemoryStore:

@@ -43,7 +43,7 @@ async def test_a_refresh_presents_the_token_once_and_stores_what_it_got(
     token = await tokens.token_for(TARGET, method=OAUTH)
     assert token.value == "new"
     assert token.expires_at == clock.now + timedelta(hours=8)
-    assert token.granted == {"repo", "read:user"}
+    assert token.granted == frozenset({"repo", "read:user"})
     sent = parse_qs(route.calls.last.request.content.decode())
     assert sent == {
         "grant_type": ["refresh_token"],
@@ -85,7 +85,7 @@ async def test_the_marker_stands_before_the_token_is_presented(
 async def test_what_the_vendor_does_not_say_again_stays(tokens: Tokens, memory: MemoryStore) -> None:
     respx.post(TOKEN_URL).respond(json={"access_token": "new", "token_type": "bearer"})
     token = await tokens.token_for(TARGET, method=OAUTH)
-    assert (token.expires_at, token.granted) == (None, {"repo"})
+    assert (token.expires_at, token.granted) == (None, frozenset({"repo"}))
     assert memory.rows[WHERE].fields["refresh_token"] == "r1-secret"
 
 
