@@ -1,7 +1,6 @@
 """Stand-ins and facts that the tests of credentials share."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +10,6 @@ from credentials.store import VersionConflict
 from connectors.sdk.auth import AppInstallation, OAuthUser, StaticToken
 from connectors.sdk.errors import SecretStoreUnavailable
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 WHERE = Where("tnt_1", "prod", "conn_1")
 TOKEN_URL = "https://git.example/login/oauth/access_token"
 OAUTH = OAuthUser(

@@ -1,13 +1,15 @@
 """Every way a token endpoint can answer a refresh."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs
 
 import httpx
+import orjson
 import pytest
 import respx
-from credentials import Tokens
+from credentials import Road, Tokens
 
 from connectors.sdk.errors import (
     ActionError,
@@ -16,6 +18,7 @@ from connectors.sdk.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from tests.credentials.loopback import LOOPBACK, says, server
 from tests.credentials.standins import OAUTH, REUSABLE, TARGET, TOKEN_URL, WHERE, Clock, MemoryStore
 
 PAIR = {"access_token": "new", "refresh_token": "r2", "expires_in": 28800, "token_type": "bearer", "scope": ""}
@@ -236,3 +239,25 @@ async def test_a_public_client_sends_its_id_and_no_secret(tokens: Tokens, memory
     await tokens.token_for(TARGET, method=OAUTH)
     sent = parse_qs(route.calls.last.request.content.decode())
     assert sent == {"grant_type": ["refresh_token"], "refresh_token": ["r1"], "client_id": ["id"]}
+
+
+async def test_a_refresh_works_over_a_real_socket(tokens_on: Callable[..., Tokens], memory: MemoryStore) -> None:
+    body = orjson.dumps(PAIR)
+    async with server(says("200 OK\r\ncontent-type: application/json", body)) as (port, seen):
+        target = replace(TARGET, origin=f"http://127.0.0.1:{port}")
+        tokens = tokens_on(memory, Road(opened=LOOPBACK, plain_http_loopback=True))
+        assert (await tokens.token_for(target, method=OAUTH)).value == "new"
+        await tokens.close()
+    assert len(seen) == 1
+
+
+async def test_a_hang_up_over_a_real_socket_spends_the_token(
+    tokens_on: Callable[..., Tokens], memory: MemoryStore
+) -> None:
+    async with server(says("200 OK\r\ncontent-length: 500", b"{")) as (port, seen):
+        target = replace(TARGET, origin=f"http://127.0.0.1:{port}")
+        tokens = tokens_on(memory, Road(opened=LOOPBACK, plain_http_loopback=True))
+        for _ in range(2):
+            with pytest.raises(ConnectionUnhealthy, match="only once"):
+                await tokens.token_for(target, method=OAUTH)
+    assert len(seen) == 1

@@ -1,11 +1,10 @@
 import asyncio
 import gzip
-import ipaddress
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -13,17 +12,7 @@ import trustme
 from credentials import Road, guarded_client
 from credentials.transport import AddressRefused, NotSent, Unanswered, by_phase
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def says(head: str, body: bytes = b"") -> Serve:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
-        await writer.drain()
-
-    return serve
+from tests.credentials.loopback import LOOPBACK, says, server
 
 
 async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,27 +29,6 @@ async def never_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     while not writer.is_closing():
         writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
         await writer.drain()
-
-
-@asynccontextmanager
-async def server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, list[str]]]:
-    """A loopback server. Gives its port and a list that grows with every connection."""
-    seen: list[str] = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append("connection")
-        try:
-            await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield listener.sockets[0].getsockname()[1], seen
-    finally:
-        listener.close()
 
 
 async def get(road: Road, url: str) -> httpx.Response:
