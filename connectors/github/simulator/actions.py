@@ -1,6 +1,7 @@
 """Workflows, their runs, and check runs. Shapes: `workflow`, `workflow-run`, `check-run`."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from connectors.github.simulator.ask import Ask, Site, needed
 from connectors.github.simulator.refusals import not_found, unprocessable
@@ -8,6 +9,8 @@ from connectors.github.simulator.render import Json, minimal_repository, node, r
 from connectors.github.simulator.routing import Route
 from connectors.github.simulator.world import CheckRun, Repository, Workflow, WorkflowRun
 from connectors.sdk.simulator import Answer
+
+ItemT = TypeVar("ItemT")
 
 
 def shown_workflow(workflow: Workflow, repository: Repository, site: Site) -> Json:
@@ -93,8 +96,9 @@ def dispatch(ask: Ask) -> Answer:
     if sha is None:
         raise unprocessable(f"No ref found for: {ref}")
     inputs = fields.get("inputs") or {}
-    if len(inputs) > 25 or (unknown := [name for name in inputs if name not in workflow.inputs]):
-        raise unprocessable(f"Unexpected inputs provided: {unknown if len(inputs) <= 25 else len(inputs)}")
+    unknown = [name for name in inputs if name not in workflow.inputs]
+    if len(inputs) > 25 or unknown:
+        raise unprocessable(f"Unexpected inputs provided: {unknown}")
     number = 1 + sum(run.workflow is workflow for run in repository.runs.values())
     branch = ref.removeprefix("refs/heads/")
     run = WorkflowRun(
@@ -190,7 +194,7 @@ def _workflow(ask: Ask, repository: Repository) -> Workflow:
     raise not_found()
 
 
-def _counted(ask: Ask, name: str, found: list[Any], render: Any) -> Answer:
+def _counted(ask: Ask, name: str, found: list[ItemT], render: Callable[[ItemT], Json]) -> Answer:
     cut, links = ask.cut(found)
     return Answer.of({"total_count": len(found), name: [render(item) for item in cut]}, headers=links)
 

@@ -1,6 +1,6 @@
 """Issues; pull requests are among them. Shape: `issue`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from connectors.github.simulator import labels
@@ -13,7 +13,7 @@ from connectors.sdk.simulator import Answer
 
 MAX_BODY = 65_536
 _REASONS = {"completed", "not_planned", "duplicate", "reopened"}
-_SORT = {
+_SORT: dict[str, Callable[[Issue], tuple[float, int]]] = {
     "created": lambda issue: (issue.created_at, issue.id),
     "updated": lambda issue: (issue.updated_at, issue.id),
     "comments": lambda issue: (float(len(issue.comments)), issue.id),

@@ -1,6 +1,8 @@
 """GitHub's OAuth endpoints: consent (given at once), tokens that rotate, and their revocation.
 
-Credentials are no content, so nothing here counts as an effect. Errors of the token endpoint come with status 200. Source: GitHub documentation, "Authorizing OAuth apps",
+Credentials are no content, so nothing here counts as an effect. Errors of the token endpoint come with status 200.
+
+Source: GitHub documentation, "Authorizing OAuth apps",
 "Refreshing user access tokens".
 """
 

@@ -29,7 +29,7 @@ def update_repository(ask: Ask) -> Answer:
     if "name" in fields:
         name = needed(fields, "name", "Repository")
         taken = ask.world.repositories.get(f"{repository.owner.login}/{name}".lower())
-        if taken not in {None, repository}:
+        if taken is not None and taken is not repository:
             raise invalid("Repository", "name", "custom", "name already exists on this account")
         ask.world.rename(repository, name)
     if full_repository(repository, ask.site) != before:
