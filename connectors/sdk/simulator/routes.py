@@ -59,9 +59,7 @@ class Routes(Generic[TargetT]):
 _Found = tuple[tuple[tuple[str, ...], TargetT], list[str]]
 
 
-def _walk(
-    node: _Node[TargetT], segments: list[str], at: int, values: list[str], method: str
-) -> _Found[TargetT] | None:
+def _walk(node: _Node[TargetT], segments: list[str], at: int, values: list[str], method: str) -> _Found[TargetT] | None:
     if at == len(segments):
         target = node.targets.get(method)
         return None if target is None else (target, values)
@@ -78,13 +76,11 @@ def _walk(
     return _rest(node, segments, at, values, method)
 
 
-def _rest(
-    node: _Node[TargetT], segments: list[str], at: int, values: list[str], method: str
-) -> _Found[TargetT] | None:
+def _rest(node: _Node[TargetT], segments: list[str], at: int, values: list[str], method: str) -> _Found[TargetT] | None:
     if node.rest is None:
         return None
-    # Longest first: `/git/refs/{ref+}` takes the whole remainder unless a literal tail follows it.
-    for end in range(len(segments), at, -1):
+    # Shortest first: `{ref+}` takes the whole remainder unless a literal tail such as `/check-runs` follows it.
+    for end in range(at + 1, len(segments) + 1):
         found = _walk(node.rest, segments, end, [*values, "/".join(segments[at:end])], method)
         if found:
             return found
