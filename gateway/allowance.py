@@ -78,9 +78,7 @@ class Allowances:
         hourly = judged.bounded.rules.max_records_per_hour
         if hourly is not None:
             charges.append(
-                Charge(
-                    Policy("records", hourly, _HOUR), f"{agent.id}/{judged.target.connection.id}", _records(judged)
-                )
+                Charge(Policy("records", hourly, _HOUR), f"{agent.id}/{judged.target.connection.id}", _records(judged))
             )
         return charges
 

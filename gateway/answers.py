@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.sdk import Searched
-from connectors.sdk.errors import ActionError, CallCancelled, OutcomeUnknown, Refused, ApprovalDenied, ApprovalExpired
+from connectors.sdk.errors import ActionError, ApprovalDenied, ApprovalExpired, CallCancelled, OutcomeUnknown, Refused
 from gateway.call import Answer, Bounded, Judged, Opened
 from gateway.clock import Clock, stamp
 from gateway.cursor import Cursors

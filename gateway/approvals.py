@@ -25,7 +25,6 @@ from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
 from gateway.ledger.events import Events
 from gateway.render import shown
-from gateway.waiters import Waiters
 
 _COLUMNS = (
     "id, tenant, environment, call, agent, action, connection, status, digest, shown, expires_at, decided_by,"
@@ -65,7 +64,6 @@ class Approvals:
         journal: Journal,
         answers: Answers,
         idempotency: Idempotency,
-        waiters: Waiters,
         clock: Clock,
         ttl: timedelta,
     ) -> None:
@@ -75,7 +73,6 @@ class Approvals:
         self._journal = journal
         self._answers = answers
         self._idempotency = idempotency
-        self._waiters = waiters
         self._clock = clock
         self._ttl = ttl
 
@@ -137,7 +134,7 @@ class Approvals:
             raise ApprovalExpired("Nobody decided in time.", hint="The agent asks again with a new key.")
         status = "approved" if approve else "denied"
         data = {"approval": approval.id, "status": status, "by": by, "comment": comment, "address": address}
-        run, agent = await self._run_of(approval.call)
+        run = await self._run_of(approval.call)
         event = self._events.make(
             "approval",
             now,
@@ -147,7 +144,6 @@ class Approvals:
             run=run,
             call=approval.call,
         )
-        del agent
         sealed = self._bodies.seal(approval.tenant, f"{approval.id}/comment", comment) if comment else None
         values = {"status": status, "by": by, "at": stamp(now), "comment": sealed, "id": approval.id}
         await self._database.write(lambda rows: _decide(rows, approval, values, queue=approve), event)
@@ -193,9 +189,9 @@ class Approvals:
             )
         )
 
-    async def _run_of(self, call: str) -> tuple[str, str]:
-        row = await self._database.fetch("SELECT run, agent FROM calls WHERE id=?", (call,))
-        return (row[0], row[1]) if row is not None else ("", "")
+    async def _run_of(self, call: str) -> str:
+        row = await self._database.fetch("SELECT run FROM calls WHERE id=?", (call,))
+        return str(row[0]) if row is not None else ""
 
     def _opened(self, row: tuple[Any, ...]) -> Approval:
         id, tenant = row[0], row[1]

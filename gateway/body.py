@@ -66,9 +66,7 @@ def _check_nesting(raw: bytes) -> None:
         elif byte in {0x5B, 0x7B}:
             depth += 1
             if depth > MAX_DEPTH:
-                raise MalformedRequest(
-                    f"The body is nested deeper than {MAX_DEPTH} levels.", hint="Flatten the input."
-                )
+                raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.", hint="Flatten the input.")
         elif byte in {0x5D, 0x7D}:
             depth -= 1
 

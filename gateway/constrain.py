@@ -53,9 +53,7 @@ def check_fields(typed: Typed, rules: Combined) -> None:
     if rules.denied_fields:
         _refuse(denied_paths(value, rules.denied_fields), "a grant denies this field")
     if rules.redacted_fields and action.writes:
-        _refuse(
-            masked_input_paths(value, rules.redacted_fields), "this would write the redaction back over the value"
-        )
+        _refuse(masked_input_paths(value, rules.redacted_fields), "this would write the redaction back over the value")
     for domains in rules.recipient_domains:
         _check_recipients(typed, domains)
     if rules.max_amount is not None:

@@ -82,12 +82,12 @@ class Executor:
         return Trip(
             connector=target.connector,
             connection=target.connection,
-            action=target.action,
             deadline=self._clock.monotonic() + target.action.deadline.total_seconds(),
             check=check,
             note=lambda type, data: self._journal.note(call, type, data),
             record=lambda: self._journal.flush(call),
             traceparent=call.asked.trace.traceparent,
+            withheld=bool(target.action.secrets),
         )
 
     async def settle_found(self, judged: Judged, trip: Trip, found: Any) -> Answer:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection as Rows
-
 from connectors.sdk.errors import StateUnavailable
 from gateway.call import Answer, Opened, Typed
 from gateway.clock import Clock, stamp
@@ -22,6 +20,7 @@ from gateway.ledger.record import CallRow, Claim, ClaimTaken, Intent, Outcome, R
 from gateway.waiters import Waiters
 
 WAITING = ("queued", "pending_approval")
+OPEN = ("running", "outcome_unknown", *WAITING)
 
 
 class AlreadySettled(Exception):
@@ -121,8 +120,12 @@ class Journal:
             run = None if call.durable else self._run(call)
             await self._commit(call, Record(run=run, events=call.events))
 
-    async def finish(self, call: Opened, answer: Answer, ending: Ending, *, intents: str | None = None) -> None:
-        """Make a running call's end durable. Raises `AlreadySettled`, `StateUnavailable`."""
+    async def cancel(self, call: Opened, answer: Answer, ending: Ending) -> None:
+        """End a call of which nothing was sent. Raises `AlreadySettled` where it is past that."""
+        await self.finish(call, answer, ending, expected=WAITING)
+
+    async def finish(self, call: Opened, answer: Answer, ending: Ending, *, expected: tuple[str, ...] = OPEN) -> None:
+        """Make a call's end durable. Raises `AlreadySettled` where it ended before, `StateUnavailable`."""
         sealed = self._answer(call, answer)
         waiting = list(call.events)
         self._note_end(call, ending, answer, sealed)
@@ -131,13 +134,13 @@ class Journal:
         settlement = Settlement(
             call=call.id,
             status=ending.status,
-            expected=("running", "queued", "pending_approval", "outcome_unknown"),
+            expected=expected,
             code=ending.code,
             finished_at=stamp(now),
             answer=sealed,
             claim_until=None if unknown else claim_until(ending.days, now),
             release=ending.release,
-            intents=intents or ("unknown" if unknown else "settled"),
+            intents="unknown" if unknown else "settled",
         )
         events, call.events = call.events, waiting
         self._expect_written(await self._database.commit(Record(settlement=settlement, events=events)))

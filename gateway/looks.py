@@ -58,9 +58,7 @@ class StoredCall:
 class Looks:
     """Reads calls on behalf of agents."""
 
-    def __init__(
-        self, database: Database, bodies: Bodies, registry: Registry, freezes: Freezes, clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, bodies: Bodies, registry: Registry, freezes: Freezes, clock: Clock) -> None:
         self._database = database
         self._bodies = bodies
         self._registry = registry

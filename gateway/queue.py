@@ -7,8 +7,9 @@ from datetime import datetime
 import structlog
 
 from connectors.sdk.errors import ActionError, Unauthenticated
+from gateway import body
 from gateway.answers import Answers, ending_of
-from gateway.approvals import Approvals
+from gateway.approvals import Approval, Approvals, denied
 from gateway.call import Agent, Answer, Asked, Opened, Options, Principal
 from gateway.clock import Clock, moment
 from gateway.invoke import Pipeline
@@ -16,7 +17,6 @@ from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
 from gateway.looks import Looks, StoredCall
 from gateway.telemetry import Telemetry
-from gateway import body
 
 FindPrincipal = Callable[[str], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
@@ -107,6 +107,11 @@ class Queue:
         """Take up a queued call soon."""
         self._spawn(self._work(call))
 
+    async def deny(self, approval: Approval) -> None:
+        """End the call of an approval that was refused."""
+        stored = await self._looks.find(approval.tenant, approval.environment, approval.call)
+        await self._fail(stored, denied(approval))
+
     async def _work(self, call: str) -> None:
         async with self._slots:
             try:
@@ -141,4 +146,7 @@ class Queue:
         """End a call whose caller is not good any more."""
         opened = self._reopener.without_key(stored)
         answer: Answer = self._answers.failed(opened, error)
-        await self._journal.finish(opened, answer, ending_of(error, handed_over=False))
+        try:
+            await self._journal.cancel(opened, answer, ending_of(error, handed_over=False))
+        except AlreadySettled:
+            return

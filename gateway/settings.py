@@ -49,9 +49,7 @@ class Settings(BaseSettings):
     writes_per_minute: int = Field(1200, ge=1, description="Writes per minute of an agent without limits of its own.")
     connection_per_minute: int = Field(12_000, ge=1, description="Calls per minute over one connection.")
     tenant_per_minute: int = Field(60_000, ge=1, description="Calls per minute in one environment of a tenant.")
-    concurrency: int = Field(
-        1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`."
-    )
+    concurrency: int = Field(1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`.")
     approval_hours: float = Field(24, gt=0, le=720, description="Hours until a pending approval expires.")
     drain_seconds: float = Field(30, ge=0, description="Seconds that calls under way get to finish at a stop.")
 

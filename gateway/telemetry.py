@@ -136,9 +136,7 @@ class Metrics:
         )
         self.replays = Counter("gatehouse_replays", "Repeats answered from the record.", registry=self.registry)
         self.in_flight = Gauge("gatehouse_calls_in_flight", "Calls being worked on.", registry=self.registry)
-        self.ledger_ready = Gauge(
-            "gatehouse_ledger_ready", "1 while the ledger takes writes.", registry=self.registry
-        )
+        self.ledger_ready = Gauge("gatehouse_ledger_ready", "1 while the ledger takes writes.", registry=self.registry)
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""
@@ -163,9 +161,7 @@ class Telemetry:
         match = _TRACEPARENT.match(traceparent) if traceparent else None
         if match is not None and match.group(1) != "0" * 32 and match.group(2) != "0" * 16:
             sampled = int(match.group(3), 16) & 1 == 1
-            return CallTrace(
-                match.group(1), match.group(2), sampled=sampled, tracer=self._tracer if sampled else None
-            )
+            return CallTrace(match.group(1), match.group(2), sampled=sampled, tracer=self._tracer if sampled else None)
         sampled = self._tracer is not None and random.random() < self._ratio  # noqa: S311 - no secret
         id, parent = os.urandom(16).hex(), os.urandom(8).hex()
         return CallTrace(id, parent, sampled=sampled, tracer=self._tracer if sampled else None)

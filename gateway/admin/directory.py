@@ -52,7 +52,7 @@ class Directory:
 
     def digest(self, secret: str) -> bytes:
         """Return the form in which a key's or a token's secret is stored."""
-        return hmac.new(self._secret, secret.encode(), sha256).digest()
+        return digest_of(self._secret, secret)
 
     async def authenticate(self, bearer: str, address: str) -> Principal:
         """Return who shows an agent key. Raises `Unauthenticated`, `KeyExpired`, `IpNotAllowed`."""
@@ -98,6 +98,11 @@ class Directory:
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return known
+
+
+def digest_of(key: bytes, secret: str) -> bytes:
+    """Return the keyed hash of a credential's secret part."""
+    return hmac.new(key, secret.encode(), sha256).digest()
 
 
 def split_credential(bearer: str, kind: str) -> tuple[str, str]:

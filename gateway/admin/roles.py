@@ -67,3 +67,10 @@ class Admin:
         if right not in _RIGHTS[self.role]:
             able = ", ".join(role for role in Role if right in _RIGHTS[role])
             raise ScopeDenied(f"The role {self.role} may not do this.", hint=f"Roles that may: {able}.")
+
+    def check_whole_tenant(self) -> None:
+        """Raise `ScopeDenied` for a token of one environment, where something concerns all of the tenant's."""
+        if self.environment is not None:
+            raise ScopeDenied(
+                f"This token holds in the environment {self.environment} only.", hint="Use a token of the whole tenant."
+            )

@@ -204,7 +204,7 @@ class _Writer:
                 outcome = Written(record.job(self._connection))
         except sqlite3.OperationalError:
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the caller's, and goes to the caller
+        except BaseException as error:
             raw.execute("ROLLBACK TO job")
             raw.execute("RELEASE job")
             self.head = head

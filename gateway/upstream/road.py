@@ -9,11 +9,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from connectors.sdk import Action, Connector
+from connectors.sdk import Connector
 from connectors.sdk.auth import AuthMethod
 from connectors.sdk.errors import (
     ActionError,
@@ -73,7 +73,7 @@ class TokenSource(Protocol):
         """Return a token good for the next minute. Raises `ConnectionUnhealthy`, `SecretStoreUnavailable`."""
         ...
 
-    async def rejected(self, connection: Connection, token: Token) -> None:
+    def rejected(self, connector: Connector, connection: Connection, token: Any) -> None:
         """Say that the vendor refused a token: the next one must be fresh."""
         ...
 
@@ -105,16 +105,17 @@ class Trip:
     """All requests of one call: over which connection, until when (monotonic seconds), and who writes them down.
 
     `check` raises `Frozen`; `handed_over` says that an effect may have reached the vendor; `record` makes the noted events durable before an attempt leaves.
+    `withheld` keeps answers out of the record, where an output holds secrets.
     """
 
     connector: Connector
     connection: Connection
-    action: Action
     deadline: float
     check: Callable[[], None]
     note: Note
     record: Callable[[], Awaitable[None]]
     traceparent: str | None = None
+    withheld: bool = False
     attempts: int = 0
     handed_over: bool = False
 
@@ -201,7 +202,7 @@ class Road:
         response = await self._exchange(trip, request, self._signed(trip, request, url, token), token.value.encode())
         self._learn(trip, response)
         if response.status == 401 and not fresh:
-            await self._tokens.rejected(trip.connection, token)
+            self._tokens.rejected(trip.connector, trip.connection, token)
             return await self._attempt(trip, request, recorded=False, fresh=True)
         return await self._judge(trip, request, response)
 
@@ -233,8 +234,7 @@ class Road:
             raise self._unanswered(trip, request, error) from error
         response = scrub(response, secret) if secret else response
         milliseconds = (self._monotonic() - started) * 1000
-        withheld = bool(trip.action.secrets)
-        trip.note("upstream_response", response_data(response, trip.attempts, milliseconds, withheld=withheld))
+        trip.note("upstream_response", response_data(response, trip.attempts, milliseconds, withheld=trip.withheld))
         return response
 
     def _note_failure(self, trip: Trip, detail: str, started: float, *, sent: bool) -> None:

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `gatehouse`."""
+
+from gateway.cli import main
+
+main()

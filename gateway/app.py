@@ -1,0 +1,366 @@
+"""The composition root: everything gets its collaborators here, and nowhere else."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from aiohttp import web
+from credentials import EmbeddedStore, MasterKey, Tokens
+from credentials import Road as TokenRoad
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
+
+from gateway.admin.control import Control
+from gateway.admin.directory import Directory
+from gateway.admin.probe import Prober
+from gateway.allowance import Allowances, Defaults
+from gateway.answers import Answers
+from gateway.approvals import Approvals
+from gateway.call import Answer
+from gateway.catalogue import ActionCatalogue
+from gateway.clock import Clock, SystemClock
+from gateway.cursor import Cursors
+from gateway.evidence.timeline import Timeline
+from gateway.execute import Executor
+from gateway.files import Files
+from gateway.freeze import Freezes
+from gateway.http.actions import ActionRoutes
+from gateway.http.agent import AgentDoor
+from gateway.http.calls import CallRoutes
+from gateway.http.files import FileRoutes
+from gateway.http.public import PublicRoutes, edge
+from gateway.http.runs import RunRoutes
+from gateway.idempotency import Idempotency
+from gateway.ids import new_id
+from gateway.installation import Derived, Home, load_master_key
+from gateway.invoke import Pipeline
+from gateway.journal import Journal
+from gateway.ledger.bodies import Bodies
+from gateway.ledger.checkpoint import Checkpoints, Signer
+from gateway.ledger.events import Events
+from gateway.ledger.migrate import upgrade
+from gateway.ledger.sqlite import SqliteDatabase
+from gateway.limits import MemoryLimiter
+from gateway.looks import Looks
+from gateway.parse import Parser
+from gateway.policy.decide import AutonomyRule
+from gateway.preview import Preview
+from gateway.queue import Queue, Reopener
+from gateway.reconcile import Reconciler
+from gateway.recovery import Recovery
+from gateway.registry import Registry, load
+from gateway.resolve import Resolver
+from gateway.runs import Runs
+from gateway.settings import Settings
+from gateway.sweep import Sweeper
+from gateway.telemetry import Telemetry, otlp_exporter
+from gateway.upstream.breaker import Breaker
+from gateway.upstream.budget import VendorQuota
+from gateway.upstream.road import Road
+from gateway.upstream.tokens import ConnectionTokens
+from gateway.upstream.transport import AiohttpTransport, Transport, opens_loopback
+from gateway.waiters import Waiters
+from gateway.waiting import Waiting
+
+_log = structlog.get_logger("gatehouse.app")
+
+
+class Gateway:
+    """One gateway process. `start` opens it, `stop` drains and closes it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        registry: Registry | None = None,
+        transport: Transport | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.settings = settings
+        self.home = Home(settings.home)
+        self._clock = clock or SystemClock()
+        self.registry = registry or load(settings.connectors)
+        self.telemetry = telemetry or Telemetry(ratio=settings.trace_ratio, exporter=otlp_exporter())
+        self._transport = transport or AiohttpTransport(
+            opened=settings.opened(), tls=tls_of(settings), proxy=settings.outbound_proxy
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._runner: web.AppRunner | None = None
+        self._metrics_runner: web.AppRunner | None = None
+        self.url = ""
+        self.metrics_url = ""
+        self.draining = False
+        self._wire(load_master_key(settings, self.home))
+
+    def _wire(self, master: MasterKey) -> None:
+        derived, clock, settings = Derived.of(master), self._clock, self.settings
+        self.database = SqliteDatabase(self.home.ledger)
+        self.bodies = Bodies(derived.bodies)
+        self.events = Events(self.bodies)
+        self.waiters = Waiters()
+        self.freezes = Freezes()
+        self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
+        self.control = Control(self.database, self.events, self.directory, clock)
+        self.store = EmbeddedStore(self.home.credentials, master)
+        self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
+        self.limiter = MemoryLimiter(clock.monotonic)
+        self.signer = Signer.load_or_create(self.home.audit_key)
+        self._checkpoints = Checkpoints(self.database, self.signer, clock, self.home.checkpoint)
+        self._wire_road(clock, settings)
+        self._wire_pipeline(clock, settings, derived)
+        self._wire_work(clock)
+
+    def _wire_road(self, clock: Clock, settings: Settings) -> None:
+        token_road = TokenRoad(
+            opened=settings.opened(), plain_http_loopback=opens_loopback(settings.opened()), tls=tls_of(settings)
+        )
+        self.tokens = Tokens(self.store, road=token_road, clock=clock.now)
+        self.quota = VendorQuota(lambda: clock.now().timestamp())
+        self.road = Road(
+            self._transport,
+            ConnectionTokens(self.tokens),
+            Breaker(clock.monotonic),
+            self.quota,
+            monotonic=clock.monotonic,
+            wall=lambda: clock.now().timestamp(),
+            sleep=asyncio.sleep,
+        )
+
+    def _wire_pipeline(self, clock: Clock, settings: Settings, derived: Derived) -> None:
+        self.journal = Journal(self.database, self.bodies, self.events, clock, self.waiters, owner=new_id("own"))
+        idempotency = Idempotency(self.database, derived.markers)
+        self.answers = Answers(clock, self.cursors)
+        self.runs = Runs(self.database, self.bodies, self.events, clock)
+        self.files = Files(self.database, self.bodies, clock)
+        self.looks = Looks(self.database, self.bodies, self.registry, self.freezes, clock)
+        self.reconciler = Reconciler(self.road, clock.monotonic, asyncio.sleep)
+        self.allowances = Allowances(self.limiter, _defaults(settings))
+        self.executor = Executor(
+            clock=clock,
+            journal=self.journal,
+            idempotency=idempotency,
+            road=self.road,
+            reconciler=self.reconciler,
+            freezes=self.freezes,
+            files=self.files,
+            answers=self.answers,
+            sleep=asyncio.sleep,
+        )
+        self.approvals = Approvals(
+            self.database,
+            self.bodies,
+            self.events,
+            self.journal,
+            self.answers,
+            idempotency,
+            clock,
+            timedelta(hours=settings.approval_hours),
+        )
+        self.pipeline = Pipeline(
+            clock=clock,
+            freezes=self.freezes,
+            runs=self.runs,
+            resolver=Resolver(self.registry),
+            parser=Parser(self.cursors, idempotency),
+            idempotency=idempotency,
+            policies=[AutonomyRule()],
+            approvals=self.approvals,
+            allowances=self.allowances,
+            executor=self.executor,
+            road=self.road,
+            journal=self.journal,
+            looks=self.looks,
+            answers=self.answers,
+            files=self.files,
+            metrics=self.telemetry.metrics,
+            submit=lambda call: self.queue.submit(call),
+            spawn=self._spawn_answer,
+        )
+
+    def _wire_work(self, clock: Clock) -> None:
+        self.reopener = Reopener(self.directory.principal, self.telemetry, clock)
+        self.queue = Queue(
+            database=self.database,
+            pipeline=self.pipeline,
+            approvals=self.approvals,
+            looks=self.looks,
+            reopener=self.reopener,
+            journal=self.journal,
+            answers=self.answers,
+            spawn=self._spawn,
+            sleep=asyncio.sleep,
+        )
+        self.recovery = Recovery(
+            database=self.database,
+            pipeline=self.pipeline,
+            executor=self.executor,
+            reconciler=self.reconciler,
+            reopener=self.reopener,
+            looks=self.looks,
+            journal=self.journal,
+            answers=self.answers,
+            queue=self.queue,
+            clock=clock,
+            sleep=asyncio.sleep,
+        )
+        self.sweeper = Sweeper(
+            self.approvals, self.files, self.looks, self.reopener, self.journal, self.answers, self.database, clock
+        )
+        self.waiting = Waiting(self.looks, self.waiters)
+        self.timeline = Timeline(self.database, self.bodies, self.looks)
+        self.prober = Prober(
+            self.registry, self.road, ConnectionTokens(self.tokens), self.freezes, self.database, self.events, clock
+        )
+
+    async def start(self) -> None:
+        """Open the ledger, settle what a crash left in the background, and listen."""
+        upgrade(self.home.ledger)
+        await self.database.open()
+        await self.store.open()
+        for tenant, number, wrapped in await self.database.read(_data_keys):
+            self.bodies.load(tenant, number, wrapped)
+        await self.directory.refresh()
+        self._spawn(self._checkpoints.run())
+        self._spawn(self.sweeper.run())
+        self._spawn(self.recovery.run())
+        await self._listen()
+
+    async def stop(self) -> None:
+        """Drain: take no more work, finish what runs, write what waits, close."""
+        self.draining = True
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._metrics_runner is not None:
+            await self._metrics_runner.cleanup()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._checkpoints.sign()
+        await self.tokens.close()
+        await self._transport.close()
+        await self.store.close()
+        await self.database.close()
+        self.telemetry.close()
+
+    def application(self) -> web.Application:
+        """Return the application with all routes."""
+        application = web.Application(middlewares=[edge], client_max_size=0)
+        application.add_routes(self._routes())
+        return application
+
+    def _routes(self) -> list[web.RouteDef]:
+        door = AgentDoor(
+            directory=self.directory,
+            limiter=self.limiter,
+            allowances=self.allowances,
+            telemetry=self.telemetry,
+            proxies=self.settings.proxies(),
+            intake_per_second=self.settings.intake_per_second,
+            concurrency=self.settings.concurrency,
+        )
+        preview = Preview(
+            self.pipeline, self.executor, self.road, self.allowances, self.registry, self.answers, self._clock
+        )
+        catalogue = ActionCatalogue(self.registry)
+        actions = ActionRoutes(self.pipeline, preview, catalogue, self.waiting, self.cursors, self._clock)
+        calls = CallRoutes(
+            self.looks, self.waiting, self.journal, self.answers, self.approvals, self.reopener, self.cursors
+        )
+        files, runs = FileRoutes(self.files), RunRoutes(self.runs, self.timeline, self.cursors)
+        public = PublicRoutes(self.registry, self.database, lambda: self.draining)
+        return [
+            web.post("/v1/actions/{action}", door.route(actions.run)),
+            web.get("/v1/actions", door.route(actions.list), allow_head=False),
+            web.get("/v1/actions/{action}", door.route(actions.describe), allow_head=False),
+            web.post("/v1/actions/{action}/preview", door.route(actions.preview)),
+            web.get("/v1/calls/{id}", door.route(calls.get), allow_head=False),
+            web.post("/v1/calls/{id}/cancel", door.route(calls.cancel)),
+            web.get("/v1/calls/{id}/output", door.route(calls.output), allow_head=False),
+            web.post("/v1/files", door.route(files.upload)),
+            web.get("/v1/files/{id}", door.route(files.download), allow_head=False),
+            web.post("/v1/runs", door.route(runs.open)),
+            web.get("/v1/runs/{run}", door.route(runs.timeline), allow_head=False),
+            web.post("/v1/runs/{run}/events", door.route(runs.note)),
+            web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
+            *public.routes(),
+        ]
+
+    async def _listen(self) -> None:
+        settings = self.settings
+        self._runner = web.AppRunner(
+            self.application(),
+            access_log=None,
+            shutdown_timeout=settings.drain_seconds,
+            max_field_size=16_384,
+            max_line_size=16_384,
+        )
+        self.url = await _serve(self._runner, settings.host, settings.port)
+        metrics = web.Application()
+        metrics.add_routes([web.get("/metrics", self._metrics)])
+        self._metrics_runner = web.AppRunner(metrics, access_log=None)
+        self.metrics_url = await _serve(self._metrics_runner, settings.metrics_host, settings.metrics_port)
+        _log.info("listening", url=self.url, metrics=self.metrics_url)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=self.telemetry.metrics.text(), content_type="text/plain", charset="utf-8")
+
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        """Own a task: it ends with the gateway, and its fault is logged."""
+        task: asyncio.Task[None] = asyncio.ensure_future(_guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _spawn_answer(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _guarded(work: Awaitable[None]) -> None:
+    from gateway.http.agent import log_fault
+
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log_fault(error, "")
+
+
+async def _serve(runner: web.AppRunner, host: str, port: int) -> str:
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=1024)
+    await site.start()
+    bound = runner.addresses[0]
+    shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    return f"http://{shown}:{bound[1]}"
+
+
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """Return a context that also trusts the operator's certificate authorities, None for the system's alone."""
+    if settings.ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(settings.ca_file)
+    return context
+
+
+def _defaults(settings: Settings) -> Defaults:
+    return Defaults(
+        agent=settings.agent_per_minute,
+        writes=settings.writes_per_minute,
+        connection=settings.connection_per_minute,
+        tenant=settings.tenant_per_minute,
+    )
+
+
+def _data_keys(rows: Rows) -> list[tuple[str, int, bytes]]:
+    found = rows.execute(text("SELECT tenant, number, wrapped FROM data_keys ORDER BY tenant, number"))
+    return [(row[0], row[1], row[2]) for row in found]

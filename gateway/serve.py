@@ -1,0 +1,84 @@
+"""Runs a gateway in the foreground until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import structlog
+
+from gateway.app import Gateway
+from gateway.installation import Home, NotSetUp, read_meta
+from gateway.sandbox import Simulators, how_to_try, prepare, sandbox_settings, seed, write_private
+from gateway.settings import Settings
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def serve(settings: Settings, *, sandbox: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises `NotSetUp`, `KeyRefused`, `LedgerInUse`."""
+    configure_logs(settings.log_level)
+    run = _sandbox(sandbox_settings(settings)) if sandbox else _production(settings)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(run)
+    else:
+        uvloop.run(run)
+
+
+def configure_logs(level: str) -> None:
+    """Write logs as JSON lines to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+async def _production(settings: Settings) -> None:
+    home = Home(settings.home)
+    if read_meta(home).get("kind") == "sandbox":
+        raise NotSetUp(f"{home.path} holds a sandbox; serve it with --sandbox, or name another folder (GATEHOUSE_HOME)")
+    gateway = Gateway(settings)
+    await gateway.start()
+    try:
+        await _told_to_stop()
+    finally:
+        await gateway.stop()
+
+
+async def _sandbox(settings: Settings) -> None:
+    home = Home(settings.home)
+    prepare(settings, home)
+    gateway = Gateway(settings)
+    simulators = Simulators(home, sorted(gateway.registry.connectors))
+    urls = await simulators.start()
+    keeping = asyncio.create_task(simulators.keep_alive())
+    try:
+        await gateway.start()
+        try:
+            told = await seed(gateway, home, urls)
+            write_private(home.sandbox, told)
+            sys.stdout.write(how_to_try(told) + "\n")
+            sys.stdout.flush()
+            await _told_to_stop()
+        finally:
+            await gateway.stop()
+    finally:
+        keeping.cancel()
+        await simulators.stop()
+
+
+async def _told_to_stop() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

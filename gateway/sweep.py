@@ -1,0 +1,73 @@
+"""Regular work: approvals whose time ran out, files and claims that are past theirs."""
+
+import asyncio
+
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
+
+from connectors.sdk.errors import ActionError, ApprovalExpired
+from gateway.answers import Answers, ending_of
+from gateway.approvals import Approvals
+from gateway.clock import Clock, stamp
+from gateway.files import Files
+from gateway.journal import AlreadySettled, Journal
+from gateway.ledger.database import Database
+from gateway.looks import Looks
+from gateway.queue import Reopener
+
+_EVERY_SECONDS = 2.0
+_MINUTE_TURNS = 30
+
+
+class Sweeper:
+    """Runs until cancelled."""
+
+    def __init__(
+        self,
+        approvals: Approvals,
+        files: Files,
+        looks: Looks,
+        reopener: Reopener,
+        journal: Journal,
+        answers: Answers,
+        database: Database,
+        clock: Clock,
+    ) -> None:
+        self._approvals = approvals
+        self._files = files
+        self._looks = looks
+        self._reopener = reopener
+        self._journal = journal
+        self._answers = answers
+        self._database = database
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look every two seconds for lapsed approvals, every minute for old files and claims."""
+        turn = 0
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS)
+            try:
+                await self.expire_approvals()
+                if turn % _MINUTE_TURNS == 0:
+                    await self._files.sweep()
+                    await self._database.write(self._forget_claims)
+            except ActionError:
+                pass  # the ledger refuses for now; the next turn tries again
+            turn += 1
+
+    async def expire_approvals(self) -> None:
+        """End the parked calls that nobody decided in time."""
+        for approval, call, tenant, environment in await self._approvals.lapsed(self._clock.now()):
+            stored = await self._looks.find(tenant, environment, call)
+            opened = self._reopener.without_key(stored)
+            error = ApprovalExpired("Nobody decided in time.", hint="Ask again with a new key.")
+            answer = self._answers.failed(opened, error)
+            try:
+                await self._journal.cancel(opened, answer, ending_of(error, handed_over=False))
+            except AlreadySettled:
+                pass
+            await self._approvals.close(approval, "expired")
+
+    def _forget_claims(self, rows: Rows) -> None:
+        rows.execute(text("DELETE FROM claims WHERE expires_at < :now"), {"now": stamp(self._clock.now())})
