@@ -66,18 +66,14 @@ class OnePath(InRepository):
     """A file at a branch, a tag or a commit."""
 
     path: Path
-    ref: str | None = Field(
-        default=None, max_length=255, description="Branch, tag or commit; the default branch else."
-    )
+    ref: str | None = Field(default=None, max_length=255, description="Branch, tag or commit; the default branch else.")
 
 
 class ListContent(InRepository):
     """The directory to read."""
 
     path: str = Field(default="", max_length=4096, description="Empty for the root.")
-    ref: str | None = Field(
-        default=None, max_length=255, description="Branch, tag or commit; the default branch else."
-    )
+    ref: str | None = Field(default=None, max_length=255, description="Branch, tag or commit; the default branch else.")
 
 
 class UpdateContent(InRepository):

@@ -87,9 +87,7 @@ async def find_created(api: Upstream, new: CreateLabel) -> Label | None:
     # GitHub refuses a second label of that name (case ignored) with 422 already_exists.
     idempotency=NaturalKey(("owner", "repo", "name"), find_created),
     undo=Undo("github.label.delete"),
-    examples=[
-        {"owner": "acme", "repo": "web", "name": "triage", "color": "c5def5", "description": "To be looked at"}
-    ],
+    examples=[{"owner": "acme", "repo": "web", "name": "triage", "color": "c5def5", "description": "To be looked at"}],
 )
 async def create_label(api: Upstream, new: CreateLabel) -> Label:
     """Create a label in a repository. Fails with `upstream_rejected` where one of that name is there already."""

@@ -118,9 +118,7 @@ async def find_created(api: Upstream, new: CreateRelease) -> Release | None:
     # A published release's tag is unique, but two drafts may name the same one: the marker tells.
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=True),
     undo=Undo("github.release.delete", note="The tag stays, and watchers were notified."),
-    examples=[
-        {"owner": "acme", "repo": "web", "tag_name": "v1.2.0", "name": "1.2.0", "body": "Fixes.", "draft": True}
-    ],
+    examples=[{"owner": "acme", "repo": "web", "tag_name": "v1.2.0", "name": "1.2.0", "body": "Fixes.", "draft": True}],
 )
 async def create_release(api: Upstream, new: CreateRelease) -> Release:
     """Publish a release, or keep it as a draft for a person to publish.

@@ -70,9 +70,7 @@ async def list_workflows(api: Upstream, query: ListWorkflows) -> Page[Workflow]:
     effect=Effect.CREATE,
     resource=REPOSITORY,
     vendor_scopes={"actions:write"},
-    idempotency=Unknowable(
-        "a run says nothing of the request that started it: another person's start looks the same"
-    ),
+    idempotency=Unknowable("a run says nothing of the request that started it: another person's start looks the same"),
     undo=Irreversible("The code has run, or is running."),
     examples=[{"owner": "acme", "repo": "web", "workflow": "ci.yml", "ref": "main", "inputs": {"target": "staging"}}],
 )

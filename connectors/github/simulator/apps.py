@@ -133,9 +133,7 @@ def _repositories(ask: Ask, installation: Installation, fields: Json) -> list[in
         return list(has.values())
     chosen = [has.get(str(name).lower(), 0) for name in names or []] + list(ids or [])
     if not set(chosen) <= set(has.values()):
-        raise unprocessable(
-            "There is at least one repository that does not exist or is not accessible to the parent."
-        )
+        raise unprocessable("There is at least one repository that does not exist or is not accessible to the parent.")
     return chosen
 
 

@@ -89,7 +89,10 @@ def add_issue_labels(ask: Ask) -> Answer:
     """POST .../issues/{issue_number}/labels."""
     repository = ask.repository()
     issue = ask.issue(repository)
-    new = [label for label in named(ask, repository, ask.fields().get("labels")) if label not in issue.labels]
+    # A bare array of names is taken too; older clients send it.
+    bare = ask.call.body.lstrip().startswith(b"[")
+    names: object = ask.call.json() if bare else ask.fields().get("labels")
+    new = [label for label in named(ask, repository, names) if label not in issue.labels]
     if new:
         issue.labels.extend(new)
         issue.updated_at = ask.now

@@ -152,9 +152,7 @@ def _fields(call: Call) -> dict[str, str]:
 def _answer(call: Call, value: Mapping[str, object]) -> Answer:
     if "json" in call.headers.get("accept", ""):
         return Answer.of(value)
-    return Answer(
-        200, urlencode(value).encode(), {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-    )
+    return Answer(200, urlencode(value).encode(), {"content-type": "application/x-www-form-urlencoded; charset=utf-8"})
 
 
 def _basic(app: OAuthApp) -> str:

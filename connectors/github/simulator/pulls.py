@@ -168,9 +168,7 @@ def _check_new(repository: Repository, head: str, base: str) -> None:
             )
     if repository.branches[head] in repository.ancestors(repository.branches[base]):
         text = f"No commits between {base} and {head}"
-        raise refusal(
-            422, "Validation Failed", errors=[{"resource": "PullRequest", "code": "custom", "message": text}]
-        )
+        raise refusal(422, "Validation Failed", errors=[{"resource": "PullRequest", "code": "custom", "message": text}])
 
 
 def update_pull(ask: Ask) -> Answer:

@@ -7,9 +7,7 @@ LABELS = (
     ("enhancement", "a2eeef", "New feature or request"),
     ("documentation", "0075ca", "Improvements or additions to documentation"),
 )
-WORKFLOW = (
-    b"name: CI\non:\n  push:\n  workflow_dispatch:\n    inputs:\n      target:\n        type: string\njobs: {}\n"
-)
+WORKFLOW = b"name: CI\non:\n  push:\n  workflow_dispatch:\n    inputs:\n      target:\n        type: string\njobs: {}\n"
 
 
 def seeded(now: float) -> World:

@@ -1,7 +1,7 @@
 """A simulated GitHub for each test, a driver for actions, and GitHub's own description of its API."""
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -121,12 +121,12 @@ def driver_for(session: aiohttp.ClientSession) -> Callable[[str, str], Driver]:
 
 
 @pytest.fixture(scope="session")
-def description() -> Iterator[Any]:
+def description() -> Any:
     """GitHub's official OpenAPI description, loaded once; skips loudly where it is not there."""
     module = load(Path(__file__).with_name("description.py"))
     if not module.PATH.exists():
         pytest.skip(f"GitHub's official description is not there: {module.PATH.name} in the vendors' specs")
-    yield module.Description.load()
+    return module.Description.load()
 
 
 @pytest.fixture
