@@ -74,8 +74,14 @@ class Answers:
 
     def running(self, call: Opened) -> Answer:
         """Return the answer of a call that goes on behind its caller's back."""
-        body = {"id": call.id, "action": call.action or call.asked.action, "status": "running", "run": call.run}
-        body |= {"replayed": False, "created_at": stamp(call.created_at)}
+        body = {
+            "id": call.id,
+            "action": call.action or call.asked.action,
+            "status": "running",
+            "run": call.run,
+            "replayed": False,
+            "created_at": stamp(call.created_at),
+        }
         return Answer(202, body, call=call.id, location=f"/v1/calls/{call.id}")
 
     def failed(self, call: Opened, error: ActionError) -> Answer:

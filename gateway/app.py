@@ -177,7 +177,7 @@ class Gateway:
             answers=self.answers,
             files=self.files,
             metrics=self.telemetry.metrics,
-            submit=lambda call: self.queue.submit(call),
+            submit=self._submit,
             spawn=self._spawn_answer,
         )
 
@@ -204,6 +204,7 @@ class Gateway:
             journal=self.journal,
             answers=self.answers,
             queue=self.queue,
+            approvals=self.approvals,
             clock=clock,
             sleep=asyncio.sleep,
         )
@@ -315,6 +316,10 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _submit(self, call: str) -> None:
+        # The pipeline and the queue need each other; the queue is made second.
+        self.queue.submit(call)
 
     def _spawn_answer(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
         task = asyncio.create_task(work)

@@ -8,6 +8,7 @@ input, rendered requests, grants with their versions, and the expiry. On resume 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection as Rows
@@ -105,7 +106,7 @@ class Approvals:
             "pending_approval",
             resource=judged.bounded.resource,
             claim=self._idempotency.claim(judged.typed, now),
-            job=lambda rows: _insert(rows, row),
+            job=partial(_insert, row=row),
         )
         judged.rendered.handler.close()
         extra = {"approval": {"id": id, "expires_at": expires_at, "page": f"/approvals/{id}"}}
@@ -150,7 +151,7 @@ class Approvals:
         return await self.find(approval.id)
 
     def check_unchanged(self, judged: Judged, approval: Approval) -> None:
-        """Raise `ApprovalExpired` where what would run now is not what was approved, `ApprovalDenied` where it was not."""
+        """Raise `ApprovalExpired` where another thing would run than was approved, `ApprovalDenied` after a no."""
         if approval.status == "denied":
             raise denied(approval)
         if approval.status != "approved":
@@ -178,6 +179,20 @@ class Approvals:
 
         return await self._database.read(job)
 
+    async def refused(self) -> list[str]:
+        """Return the approvals that were denied by a process that ended before it ended their calls."""
+
+        def job(rows: Rows) -> list[str]:
+            found = rows.execute(
+                text(
+                    "SELECT a.id FROM approvals a JOIN calls c ON c.id = a.call"
+                    " WHERE c.status='pending_approval' AND a.status='denied'"
+                )
+            )
+            return [row[0] for row in found]
+
+        return await self._database.read(job)
+
     async def close(self, id: str, status: str) -> None:
         """Mark a pending approval as expired or cancelled."""
         await self._database.write(
@@ -197,7 +212,7 @@ class Approvals:
         id, tenant = row[0], row[1]
         shown_facts = self._bodies.open(tenant, id, row[9])
         comment = self._bodies.open(tenant, f"{id}/comment", row[13]) if row[13] else None
-        return Approval(*row[:9], shown_facts, *row[10:13], comment, row[14])
+        return Approval(*row[:9], shown_facts, *row[10:13], comment, row[14])  # type: ignore[call-arg]
 
 
 def question(judged: Judged) -> dict[str, Any]:
@@ -248,12 +263,12 @@ def denied(approval: Approval) -> ApprovalDenied:
     )
 
 
-def _insert(rows: Rows, row: Mapping[str, Any]) -> None:
+def _insert(rows: Rows, *, row: Mapping[str, Any]) -> None:
     rows.execute(
         text(
             "INSERT INTO approvals (id, tenant, environment, call, agent, action, connection, status, digest, shown,"
-            " expires_at, created_at) VALUES (:id, :tenant, :environment, :call, :agent, :action, :connection, 'pending',"
-            " :digest, :shown, :expires_at, :created_at)"
+            " expires_at, created_at) VALUES (:id, :tenant, :environment, :call, :agent, :action, :connection,"
+            " 'pending', :digest, :shown, :expires_at, :created_at)"
         ),
         row,
     )

@@ -84,7 +84,7 @@ def _check(value: object, pointer: str = "") -> None:
                 _check(item, f"{pointer}/{index}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         # orjson reads integers over 64 bits as floats, so a float of that size is refused with them.
-        too_large = abs(value) > MAX_INTEGER and (isinstance(value, int) or value == int(value))
+        too_large = abs(value) > MAX_INTEGER and (isinstance(value, int) or value.is_integer())
         if too_large:
             raise MalformedRequest(
                 "The body holds a number beyond 2^53-1, which JSON readers round.",

@@ -7,7 +7,7 @@ an answer is given.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.sdk.errors import StateUnavailable
 from gateway.call import Answer, Opened, Typed
@@ -18,6 +18,9 @@ from gateway.ledger.database import Database
 from gateway.ledger.events import Events
 from gateway.ledger.record import CallRow, Claim, ClaimTaken, Intent, Outcome, Record, RunRow, Settlement, Stale
 from gateway.waiters import Waiters
+
+if TYPE_CHECKING:
+    from gateway.looks import StoredCall
 
 WAITING = ("queued", "pending_approval")
 OPEN = ("running", "outcome_unknown", *WAITING)
@@ -164,6 +167,28 @@ class Journal:
         )
         await self._commit(call, Record(run=self._run(call), call=row, events=call.events))
         call.durable = True
+
+    async def resolve(self, stored: "StoredCall", answer: Answer, ending: Ending, data: Mapping[str, object]) -> None:
+        """Settle a call of unknown outcome on a person's word, told in `data`. Raises `AlreadySettled`."""
+        now = self._clock.now()
+        blob = {"http": answer.status, "body": answer.body}
+        sealed = self._bodies.seal(stored.tenant, f"{stored.id}/answer", blob)
+        settlement = Settlement(
+            call=stored.id,
+            status=ending.status,
+            expected=("outcome_unknown",),
+            code=ending.code,
+            finished_at=stamp(now),
+            answer=sealed,
+            claim_until=claim_until(ending.days, now),
+            release=ending.release,
+            intents="settled",
+        )
+        told = {**data, "status": ending.status, "answer_sha256": sha256(sealed).hexdigest()}
+        where = {"tenant": stored.tenant, "environment": stored.environment, "run": stored.run, "call": stored.id}
+        event = self._events.make("call_resolved", now, told, **where)
+        self._expect_written(await self._database.commit(Record(settlement=settlement, events=[event])))
+        self._waiters.finished(stored.id)
 
     async def write(self, call: Opened, job: Any) -> Any:
         """Run a job with the call's waiting events in one transaction."""

@@ -72,7 +72,7 @@ class Looks:
             raise _missing(id)
         request = self._bodies.open(tenant, id, row[13]) if row[13] else {}
         answer = self._bodies.open(tenant, f"{id}/answer", row[14]) if row[14] else None
-        return StoredCall(*row[:13], request, answer)
+        return StoredCall(*row[:13], request, answer)  # type: ignore[call-arg]
 
     async def mine(self, agent: Agent, id: str) -> StoredCall:
         """Return a call of the agent. Raises `CallNotFound`, also for another agent's."""

@@ -131,7 +131,7 @@ def _fixed_paths(components: _Components) -> list[tuple[str, Schema]]:
             _path("action", {"type": "string", "maxLength": 128}), _query("connection", {"type": "string"})])),
         ("/v1/calls/{id}", _get("calls.get", "See how a call stands", call, [
             _path("id", _CALL_ID), _query("wait", {"type": "integer", "minimum": 0, "maximum": 60})])),
-        ("/v1/calls/{id}/cancel", _post("calls.cancel", "Take back a call of which nothing was sent", None, call, "200", [
+        ("/v1/calls/{id}/cancel", _post("calls.cancel", "Take back a call before it is sent", None, call, "200", [
             _path("id", _CALL_ID)])),
         ("/v1/calls/{id}/output", _get("calls.output", "Page through a result", _listing({}), [
             _path("id", _CALL_ID), _query("pointer", {"type": "string", "maxLength": 256}), *_paging()])),
@@ -156,7 +156,7 @@ def _run_parameters(*, key_required: bool) -> list[Schema]:
         _header("Gatehouse-Run", {"type": "string", "maxLength": 64}, "The run that this call belongs to."),
         _header("Gatehouse-Connection", {"type": "string", "maxLength": 128},
                 "The connection, where the agent has several of the connector."),
-        _header("Gatehouse-Actor", {"type": "string", "maxLength": 256}, "For whom the agent acts; recorded as asserted."),
+        _header("Gatehouse-Actor", {"type": "string", "maxLength": 256}, "For whom the agent acts; asserted."),
         _header("Gatehouse-Confidence", {"type": "number", "minimum": 0, "maximum": 1}, "How sure the agent is."),
         _header("Gatehouse-Reason", {"type": "string", "maxLength": 1024}, "Why the agent does this."),
         _header("Gatehouse-Timeout", {"type": "number", "minimum": 0.001, "maximum": 600}, "Seconds the caller waits."),

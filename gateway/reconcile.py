@@ -64,7 +64,7 @@ class Reconciler:
             if wait:
                 await self._sleep(wait)
             try:
-                found = await drive(strategy.find(api, typed.input), answers)  # type: ignore[arg-type]
+                found: Any = await drive(strategy.find(api, typed.input), answers)  # type: ignore[arg-type]
             except ActionError:
                 continue
             if found is not None:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
 from connectors.sdk.errors import ActionError, Frozen, OutcomeUnknown, TryLater, UpstreamUnavailable
 from gateway.answers import Answers, ending_of
+from gateway.approvals import Approvals
 from gateway.call import Judged, Opened
 from gateway.clock import Clock
 from gateway.execute import Executor
@@ -46,6 +47,7 @@ class Recovery:
         journal: Journal,
         answers: Answers,
         queue: Queue,
+        approvals: Approvals,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
@@ -58,12 +60,15 @@ class Recovery:
         self._journal = journal
         self._answers = answers
         self._queue = queue
+        self._approvals = approvals
         self._clock = clock
         self._sleep = sleep
         self._started = clock.monotonic()
 
     async def run(self) -> None:
         """Settle all that was left, then end."""
+        for approval in await self._approvals.refused():
+            await self._queue.deny(await self._approvals.find(approval))
         left = await self._database.read(_left)
         for call, _, _, status in left:
             if status == "queued":
@@ -132,7 +137,7 @@ class Recovery:
         else:
             judged.rendered.handler.close()
             raise OutcomeUnknown(
-                f"{judged.target.action.name} was sent by a process that ended, and whether it happened cannot be told.",
+                f"{judged.target.action.name} was sent by a process that ended; whether it happened cannot be told.",
                 hint=f"Look at {judged.target.connector.title} first; an operator closes the call with its outcome.",
             )
 

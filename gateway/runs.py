@@ -17,7 +17,10 @@ from gateway.ledger.events import Events
 from gateway.ledger.record import EventRow, Record, RunRow
 
 _REMEMBERED = 20_000
-_FIND = "SELECT id, agent, actor, opened_at, closed_at, details, outcome FROM runs WHERE id=? AND tenant=? AND environment=?"
+_FIND = (
+    "SELECT id, agent, actor, opened_at, closed_at, details, outcome FROM runs"
+    " WHERE id=? AND tenant=? AND environment=?"
+)
 
 
 @dataclass(frozen=True, slots=True)

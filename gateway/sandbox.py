@@ -296,8 +296,8 @@ def _insert_connection(rows: Rows, values: Mapping[str, Any]) -> None:
     rows.execute(
         text(
             "INSERT INTO grants (id, tenant, environment, agent, connection, patterns, scopes, constraints, autonomy,"
-            " idempotency, idempotency_days, version, created_at) SELECT :grant, :t, :e, id, :id, :patterns, :scopes, '{}',"
-            " 'auto', 'required', 1, 1, :at FROM agents WHERE tenant=:t AND environment=:e AND name=:agent"
+            " idempotency, idempotency_days, version, created_at) SELECT :grant, :t, :e, id, :id, :patterns, :scopes,"
+            " '{}', 'auto', 'required', 1, 1, :at FROM agents WHERE tenant=:t AND environment=:e AND name=:agent"
         ),
         values,
     )

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     )
     opened_networks: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str],
-        description="CIDRs of private networks that connections may reach, parted by commas; loopback allows plain http.",
+        description="CIDRs of private networks that connections may reach; loopback allows plain http.",
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
@@ -18,7 +18,7 @@ class Waiters:
             event.set()
 
     @contextmanager
-    def watching(self, call: str) -> Iterator[asyncio.Event]:
+    def watching(self, call: str) -> Generator[asyncio.Event]:
         """Give an event that is set when the call ends. Watch first, then look at the ledger."""
         event = asyncio.Event()
         self._waiting[call].add(event)

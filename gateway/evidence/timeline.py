@@ -1,7 +1,7 @@
 """A run's timeline: its events in order, each with its number in the run."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
@@ -84,7 +84,7 @@ def _for_agent(moment: Moment, rules: Combined | None) -> Moment:
     if moment.type in {"upstream_request", "upstream_response"}:
         data = {name: value for name, value in data.items() if name not in _BODIES and name != "headers"}
     if rules is not None:
-        data = redact_fields(drop_fields(data, rules.denied_fields), rules.redacted_fields)  # type: ignore[assignment]
+        data = cast("dict[str, Any]", redact_fields(drop_fields(data, rules.denied_fields), rules.redacted_fields))
     return Moment(moment.id, moment.seq, moment.place, moment.at, moment.type, moment.call, data)
 
 

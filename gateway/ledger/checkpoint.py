@@ -94,7 +94,8 @@ class Checkpoints:
         def insert(connection: Connection) -> None:
             connection.execute(
                 text(
-                    "INSERT INTO checkpoints (seq, count, head, at, signature) VALUES (:s,:c,:h,:a,:g) ON CONFLICT DO NOTHING"
+                    "INSERT INTO checkpoints (seq, count, head, at, signature) VALUES (:s,:c,:h,:a,:g)"
+                    " ON CONFLICT DO NOTHING"
                 ),
                 {"s": head.seq, "c": head.count, "h": head.hash, "a": at, "g": signature},
             )

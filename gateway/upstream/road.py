@@ -104,8 +104,8 @@ Note = Callable[[str, dict[str, object]], None]
 class Trip:
     """All requests of one call: over which connection, until when (monotonic seconds), and who writes them down.
 
-    `check` raises `Frozen`; `handed_over` says that an effect may have reached the vendor; `record` makes the noted events durable before an attempt leaves.
-    `withheld` keeps answers out of the record, where an output holds secrets.
+    `check` raises `Frozen`; `record` makes the noted events durable before an attempt leaves. `handed_over` says that
+    an effect may have reached the vendor; `withheld` keeps answers out of the record, where an output holds secrets.
     """
 
     connector: Connector

@@ -148,7 +148,7 @@ class AiohttpTransport:
             raise _Refused(why)
         made = socket.socket(int(family), int(kind), int(proto))  # type: ignore[call-overload]
         made.setblocking(False)
-        return made  # type: ignore[no-any-return]
+        return made
 
 
 class _Refused(OSError):
