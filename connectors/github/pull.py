@@ -1,6 +1,6 @@
 """Pull requests. Their conversations are issues: see `issue` and `comment`.
 
-Source: GitHub REST API 2022-11-28, "Pull requests" and "Review requests".
+Source: GitHub REST API 2022-11-28, "Pull requests".
 """
 
 from typing import Literal
@@ -13,21 +13,17 @@ from connectors.github.names import (
     REPOSITORY,
     Branch,
     InRepository,
-    Login,
     Logins,
     Names,
     Number,
     OfIssue,
     Owner,
     Repo,
-    Sha,
-    holds_names,
 )
 from connectors.github.paging import next_page, paged
 from connectors.github.tracing import SETTLE, find_marked
 from connectors.sdk import (
     Effect,
-    Irreversible,
     NaturalKey,
     Output,
     Page,
@@ -114,35 +110,6 @@ class UpdatePull(OfIssue):
         return self
 
 
-class MergePull(OfIssue):
-    """The pull request to merge, at the head that was looked at."""
-
-    sha: Sha = Field(description="`head_sha` as it was when it was reviewed; a merge of anything newer is refused.")
-    method: Literal["merge", "squash", "rebase"] = "merge"
-    commit_title: str | None = Field(default=None, max_length=256)
-    commit_message: str | None = Field(default=None, max_length=65_000)
-
-
-class Merged(Output):
-    """A merge. `sha` is the commit that it made, null where GitHub no longer tells."""
-
-    merged: bool
-    sha: str | None = None
-
-
-class RequestReview(OfIssue):
-    """Whom to ask."""
-
-    reviewers: list[Login] = Field(default_factory=list[str], max_length=15, description="Logins.")
-    team_reviewers: list[str] = Field(default_factory=list[str], max_length=15, description="Slugs of teams.")
-
-    @model_validator(mode="after")
-    def _asks_somebody(self) -> "RequestReview":
-        if not (self.reviewers or self.team_reviewers):
-            raise ValueError("name at least one reviewer")
-        return self
-
-
 class ChangedFile(Output):
     """A file that a pull request changes. `patch` is missing for binary and very large ones."""
 
@@ -160,17 +127,6 @@ class ListFiles(PageQuery):
     owner: Owner
     repo: Repo
     number: Number
-
-
-class _Requested(Output):
-    requested_reviewers: Logins = Field(default_factory=list[str])
-    requested_teams: list[dict[str, object]] = Field(default_factory=list[dict[str, object]])
-
-
-class _MergeState(Output):
-    merged: bool = False
-    merge_commit_sha: str | None = None
-    head_sha: str = Field(validation_alias=AliasPath("head", "sha"))
 
 
 _LIST = TypeAdapter(list[Pull])
@@ -226,7 +182,11 @@ async def find_created(api: Upstream, new: CreatePull) -> PullDetails | None:
     """Return the pull request that carries this call's marker, open or not, or None."""
     params = {"state": "all", "head": _head(new.owner, new.head), "base": new.base}
     found = await find_marked(api, PULLS, new, params)
-    return None if found is None else api.read(PullDetails, found)
+    if found is None:
+        return None
+    # A list does not hold all that creating one answers.
+    where = {"owner": new.owner, "repo": new.repo, "number": api.read(Pull, found).number}
+    return api.read(PullDetails, await api.get(PULL, where))
 
 
 @github.action(
@@ -288,66 +248,6 @@ async def update_pull(api: Upstream, update: UpdatePull) -> PullDetails:
     Labels, assignees and milestone are changed through the issue of the same number. Merging is `github.pull.merge`.
     """
     return api.read(PullDetails, await api.patch(PULL, update, json=changes(update)))
-
-
-async def find_merged(api: Upstream, what: MergePull) -> Merged | None:
-    """Return the merge if the pull request is merged at the head that was named, else None."""
-    state = api.read(_MergeState, await api.get(PULL, what))
-    return Merged(merged=True, sha=state.merge_commit_sha) if state.merged and state.head_sha == what.sha else None
-
-
-@github.action(
-    "pull.merge",
-    scopes={"github:pull:admin"},
-    effect=Effect.UPDATE,
-    resource=REPOSITORY,
-    vendor_scopes={"contents:write"},
-    # The head's id is a compare-and-swap, and a merged pull request cannot be merged again.
-    idempotency=Reconcile(find_merged, settle=SETTLE, consistent=True),
-    undo=Irreversible("The base branch has moved on; only a new change that reverts it takes it back."),
-    examples=[{"owner": "acme", "repo": "web", "number": 2, "sha": "0" * 40, "method": "squash"}],
-)
-async def merge_pull(api: Upstream, what: MergePull) -> Merged:
-    """Merge a pull request into its base branch.
-
-    `sha` is the head that was reviewed: if something was pushed since, GitHub refuses with `upstream_conflict`. So it
-    does where it is a draft, closed, in conflict with its base or held back by branch protection: `github.pull.get`
-    tells.
-    """
-    named = {"commit_title": what.commit_title, "commit_message": what.commit_message}
-    body = {"sha": what.sha, "merge_method": what.method}
-    body |= {name: text for name, text in named.items() if text is not None}
-    return api.read(Merged, await api.put(PULL + "/merge", what, json=body))
-
-
-async def find_requested(api: Upstream, what: RequestReview) -> PullDetails | None:
-    """Return the pull request if all who were to be asked are, else None."""
-    response = await api.get(PULL, what)
-    asked = api.read(_Requested, response)
-    teams = [str(team.get("slug")) for team in asked.requested_teams]
-    everybody = holds_names(asked.requested_reviewers, what.reviewers) and holds_names(teams, what.team_reviewers)
-    return api.read(PullDetails, response) if everybody else None
-
-
-@github.action(
-    "pull.request_review",
-    scopes={"github:pull:write"},
-    effect=Effect.UPDATE,
-    resource=REPOSITORY,
-    vendor_scopes={"pull_requests:write"},
-    idempotency=Reconcile(find_requested, settle=SETTLE, consistent=True),
-    undo=Irreversible("The people were notified."),
-    examples=[{"owner": "acme", "repo": "web", "number": 2, "reviewers": ["octavia"]}],
-)
-async def request_review(api: Upstream, what: RequestReview) -> Pull:
-    """Ask people or teams to review a pull request; those who are asked already stay.
-
-    They are notified. Only people with access to the repository can be asked, and not the author. Verdicts come back
-    in `github.review.list`; to give one yourself use `github.review.create`.
-    """
-    body = what.model_dump(include={"reviewers", "team_reviewers"})
-    sent = {name: names for name, names in body.items() if names}
-    return api.read(Pull, await api.post(PULL + "/requested_reviewers", what, json=sent))
 
 
 @github.action(

@@ -33,9 +33,13 @@ def reset(request: RawRequest) -> web.StreamResponse:
 
 
 async def half(request: RawRequest, answer: Answer) -> web.StreamResponse:
-    """Announce the whole body (and at least 64 bytes of it), send half, and close."""
+    """Announce the whole body (and at least 64 bytes of it), send half, and close.
+
+    An answer of a status that has no body is sent as 200, so that there is one to break off.
+    """
     length = max(len(answer.body), 64)
-    response = web.StreamResponse(status=answer.status, headers={**answer.headers, "content-length": str(length)})
+    status = 200 if answer.status in {204, 205, 304} else answer.status
+    response = web.StreamResponse(status=status, headers=dict(answer.headers))
     response.content_length = length
     await response.prepare(request)
     await response.write(answer.body[: len(answer.body) // 2])
