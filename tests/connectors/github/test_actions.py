@@ -10,7 +10,7 @@ import pytest
 from connectors.github import github
 from connectors.github.connector import account
 from connectors.github.simulator import GitHubSimulator
-from connectors.sdk import Effect, Located, NaturalKey, Reconcile
+from connectors.sdk import Effect, Located, NaturalKey, Reconcile, UpstreamNotFound
 
 NAMES = sorted(github.actions)
 WRITES = sorted(name for name, action in github.actions.items() if action.writes)
@@ -33,6 +33,15 @@ async def test_an_action_succeeds_with_one_request_that_has_the_declared_effect(
     assert github.actions[name].output_adapter.dump_json(output)
     assert [request.effect for request in driver.sent] == [github.actions[name].writes]
     assert len(simulator.applied) == (1 if github.actions[name].writes else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_action_succeeds_below_the_root_of_an_enterprise_server(
+    name: str, simulator: GitHubSimulator, arrange: Arrange, driver_for: Any
+) -> None:
+    driver = driver_for(f"{simulator.url}/api/v3", "ghp_sandbox")
+
+    assert await driver.run(name, arrange(simulator)[name])
 
 
 @pytest.mark.needs_shared
@@ -169,8 +178,6 @@ async def test_a_label_of_another_colour_is_not_mistaken_for_ours(driver: Any) -
 async def test_absence_counts_only_while_the_repository_can_be_read(
     simulator: GitHubSimulator, arrange: Arrange, driver: Any
 ) -> None:
-    from connectors.sdk import UpstreamNotFound
-
     given = arrange(simulator)["github.comment.delete"]
     del simulator.world.repositories["acme/web"]
 
