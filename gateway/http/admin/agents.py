@@ -1,0 +1,42 @@
+"""`E/agents`."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway.admin.agents import AgentChange, NewAgent
+from gateway.admin.roles import Right
+from gateway.http.admin.visit import Visit
+from gateway.http.request import read_object, typed
+
+if TYPE_CHECKING:
+    from gateway.http.admin.door import AdminDoor
+
+PATH = "/v1/admin/tenants/{tenant}/environments/{environment}/agents"
+
+
+def routes(door: "AdminDoor") -> list[web.RouteDef]:
+    """Return the routes of agents."""
+    service = door.services.agents
+
+    async def create(visit: Visit) -> web.StreamResponse:
+        wanted = typed(NewAgent, await read_object(visit.request))
+        return visit.created(await service.create(visit.place, visit.by, wanted))
+
+    async def listed(visit: Visit) -> web.StreamResponse:
+        return visit.listed(await service.page(visit.place, visit.slice()))
+
+    async def get(visit: Visit) -> web.StreamResponse:
+        return visit.found(await service.get(visit.place, visit.path("agent")))
+
+    async def update(visit: Visit) -> web.StreamResponse:
+        change = typed(AgentChange, await read_object(visit.request))
+        agent = visit.path("agent")
+        return visit.found(await service.update(visit.place, visit.by, agent, change, visit.version()))
+
+    return [
+        door.route("POST", PATH, Right.WRITE, create),
+        door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor")),
+        door.route("GET", f"{PATH}/{{agent}}", Right.READ, get),
+        door.route("PATCH", f"{PATH}/{{agent}}", Right.WRITE, update),
+    ]
