@@ -1,0 +1,62 @@
+# Every target installs what it needs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= auto
+PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format lint types wheel openapi bench chaos pins clean
+
+help:  ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## Install everything into .venv
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Gatehouse needs Python 3.11 or newer"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+run: install  ## Start the gateway with vendor simulators on 127.0.0.1:8080
+	$(BIN)/gatehouse serve --sandbox
+
+test: install  ## Run the tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+format: install
+	$(BIN)/ruff format --check .
+
+lint: install
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+openapi: install
+	$(BIN)/gatehouse openapi --check openapi/gateway.json
+
+wheel: install
+	rm -rf build/wheel && $(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . > /dev/null
+	$(BIN)/python tests/wheel.py build/wheel
+
+bench: install  ## Measure speed and size (under ten minutes)
+	$(BIN)/python -m bench.speed
+
+chaos: install  ## Kill, cut and delay 200 concurrent writes per fault (under ten minutes)
+	$(BIN)/python -m bench.chaos
+
+pins:  ## Pin the dependencies anew, with hashes
+	$(PYTHON) -m venv build/pins && build/pins/bin/pip install --quiet pip-tools
+	build/pins/bin/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
+	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+clean:  ## Remove what was installed and built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
