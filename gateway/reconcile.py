@@ -78,6 +78,11 @@ class Reconciler:
     async def _again(
         self, judged: Judged, trip: Trip, request: Request, lost: EffectUnanswered, answers: Answers
     ) -> Response:
+        if isinstance(judged.target.action.idempotency, NaturalKey):
+            # Somebody may have closed what the lost request made, and its key is free again: look before sending.
+            found = await self.look(judged.typed, judged.rendered.api, answers)
+            if found is not None:
+                raise Settled(found)
         for wait in _REPEATS:
             await self._sleep(wait)
             try:

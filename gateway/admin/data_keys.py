@@ -11,7 +11,7 @@ from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
 from gateway.ledger.schema import data_keys
 
-OPERATORS = "_operators"  # whose events belong to no tenant; no tenant's id begins like this
+OPERATORS = ""  # whose events belong to no tenant
 
 
 class DataKeys:
