@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from gateway.admin.control import Control
 from gateway.admin.directory import Directory
+from gateway.admin.health import ConnectionHealth
 from gateway.admin.probe import Prober
 from gateway.allowance import Allowances, Defaults
 from gateway.answers import Answers
@@ -125,6 +126,7 @@ class Gateway:
             ConnectionTokens(self.tokens),
             Breaker(clock.monotonic),
             self.quota,
+            mark_unhealthy=ConnectionHealth(self.database, self.events, self.directory, clock).mark_unhealthy,
             monotonic=clock.monotonic,
             wall=lambda: clock.now().timestamp(),
             sleep=asyncio.sleep,
@@ -251,6 +253,7 @@ class Gateway:
         """Return the application with all routes."""
         application = web.Application(middlewares=[edge], client_max_size=0)
         application.add_routes(self._routes())
+        application.on_response_prepare.append(_name_server)
         return application
 
     def _routes(self) -> list[web.RouteDef]:
@@ -337,6 +340,12 @@ async def _guarded(work: Awaitable[None]) -> None:
         raise
     except Exception as error:
         log_fault(error, "")
+
+
+async def _name_server(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    # aiohttp would name itself and Python with their versions.
+    del request
+    response.headers["Server"] = "gatehouse"
 
 
 async def _serve(runner: web.AppRunner, host: str, port: int) -> str:

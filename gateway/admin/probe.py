@@ -56,7 +56,7 @@ class Prober:
             return await self._road.send(trip, asked)
 
         try:
-            account = await drive(connector.account(Upstream(connector), connection.method), answer)  # type: ignore[arg-type]
+            account = await drive(connector.account(Upstream(connector), connection.method), answer)
         finally:
             await self._record(waiting)
         if account.granted is None:

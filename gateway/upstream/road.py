@@ -129,8 +129,13 @@ class _Again(Exception):
         self.wait = wait
 
 
+MarkUnhealthy = Callable[[str, str], Awaitable[object]]
+
+
 class Road:
-    """The way to all vendors. `monotonic` and `wall` are seconds; `sleep` waits."""
+    """The way to all vendors. `mark_unhealthy` tells all others of a connection that only a person can mend.
+    `monotonic` and `wall` are seconds; `sleep` waits.
+    """
 
     def __init__(
         self,
@@ -139,6 +144,7 @@ class Road:
         breaker: Breaker,
         quota: VendorQuota,
         *,
+        mark_unhealthy: MarkUnhealthy,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]],
@@ -147,6 +153,7 @@ class Road:
         self._tokens = tokens
         self.breaker = breaker
         self.quota = quota
+        self._mark_unhealthy = mark_unhealthy
         self._monotonic = monotonic
         self._wall = wall
         self._sleep = sleep
@@ -160,6 +167,9 @@ class Road:
             return await self._attempt(trip, request, recorded=recorded)
         except _Again as again:
             return await self._retry(trip, request, again)
+        except ConnectionUnhealthy as error:
+            await self._mark_unhealthy(trip.connection.id, error.detail)
+            raise
 
     async def _retry(self, trip: Trip, request: Request, first: _Again) -> Response:
         """Let tenacity drive the further attempts, beginning with the wait after the first."""
