@@ -177,7 +177,7 @@ class Pipeline:
                 return await self._replay(call, earlier)
         with trace.stage("risk"):
             risk = assess(target.action, typed.value, agent.domains)
-            rendered = await render(typed, self._clock.now(), lambda file: self._files.load(agent, file))
+            rendered = await render(typed, call.created_at, lambda file: self._files.load(agent, file))
         with trace.stage("decide"):
             decision = decide(self._policies, target.action, bounded.rules, risk, bounded.resource)
         records = records_touched(target.action, typed.value)
