@@ -123,7 +123,7 @@ class Executor:
             if not asked.effect:
                 return await self._road.send(trip, asked, recorded=known)
             effects += 1
-            if effects > 1:
+            if effects > 1 or not known:
                 await self._journal.step(judged.call, effects, asked.step or judged.target.action.name)
             if lost is not None:
                 earlier, lost = lost, None
