@@ -7,6 +7,7 @@ Unknowable                 unknown
 """
 
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import Any
 
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
@@ -17,7 +18,8 @@ from gateway.call import Judged, Typed
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _LOOKS = (0.0, 0.3, 1.0)
-_REPEATS = (0.2, 0.5, 1.0)
+_REPEATS = (0.2, 0.5, 1.0, 2.0, 4.0)
+_PAUSE = 2.0
 _GRACE_SECONDS = 15.0
 
 Answers = Callable[[Asked], Awaitable[object]]
@@ -50,28 +52,47 @@ class Reconciler:
         if isinstance(strategy, Safe | Native | NaturalKey):
             return await self._again(judged, trip, request, lost, answers)
         if isinstance(strategy, Reconcile):
-            found = await self.look(judged.typed, judged.rendered.api, answers, looks=_LOOKS)
+            found = await self.look(judged.typed, judged.rendered.api, answers, looks=_LOOKS, until=trip.deadline)
             if found is not None:
                 raise Settled(found)
         raise unknown(judged.typed, lost)
 
-    async def look(self, typed: Typed, api: Any, answers: Answers, *, looks: tuple[float, ...] = (0.0,)) -> Any:
-        """Read whether the effect is there. Returns the output, or None where it was not found or not readable."""
+    async def look(
+        self,
+        typed: Typed,
+        api: Any,
+        answers: Answers,
+        *,
+        looks: tuple[float, ...] = (0.0,),
+        until: float = 0.0,
+    ) -> Any:
+        """Read whether the effect is there. Returns the output, or None where it was not found or not readable.
+
+        A read that fails because the vendor is not well is no look: it is repeated while `until` allows
+        (monotonic seconds).
+        """
         strategy = typed.target.action.idempotency
         if not isinstance(strategy, Reconcile | NaturalKey):
             return None
-        for wait in looks:
+        waits, readable = iter(looks), True
+        while True:
+            wait = next(waits, None)
+            if wait is None:
+                if readable or self._monotonic() + _PAUSE >= until:
+                    return None
+                wait = _PAUSE
             if wait:
                 await self._sleep(wait)
             try:
                 found: Any = await drive(strategy.find(api, typed.input), answers)  # type: ignore[arg-type]
-            except ActionError:
+            except ActionError as error:
+                readable = not error.retryable
                 continue
             if found is not None:
                 return found
-        return None
+            readable = True
 
-    async def read(self, strategy: Reconcile, judged: Judged, answers: Answers) -> Any:
+    async def read(self, strategy: Reconcile | NaturalKey, judged: Judged, answers: Answers) -> Any:
         """Read whether the effect is there. Unlike `look` it raises where the read fails: that is not an absence."""
         return await drive(strategy.find(judged.rendered.api, judged.typed.input), answers)  # type: ignore[arg-type]
 
@@ -83,7 +104,9 @@ class Reconciler:
             found = await self.look(judged.typed, judged.rendered.api, answers)
             if found is not None:
                 raise Settled(found)
-        for wait in _REPEATS:
+        for wait in chain(_REPEATS, repeat(_REPEATS[-1])):
+            if self._monotonic() + wait >= trip.deadline:
+                break
             await self._sleep(wait)
             try:
                 response = await self._road.send(trip, request)
@@ -95,14 +118,27 @@ class Reconciler:
                     continue
                 raise unknown(judged.typed, lost) from error
             if response.status >= 400:
-                found = await self.look(judged.typed, judged.rendered.api, answers)
-                if found is not None:
-                    raise Settled(found)
+                await self._check_refusal(judged, lost, answers)
             return response
         found = await self.look(judged.typed, judged.rendered.api, answers)
         if found is not None:
             raise Settled(found)
         raise unknown(judged.typed, lost)
+
+    async def _check_refusal(self, judged: Judged, lost: EffectUnanswered, answers: Answers) -> None:
+        """The vendor refuses the repeat, perhaps as a duplicate: raise `Settled` where the first one was applied.
+
+        A refusal that cannot be looked into says nothing of the first request: `OutcomeUnknown`.
+        """
+        strategy = judged.target.action.idempotency
+        if not isinstance(strategy, NaturalKey):
+            return
+        try:
+            found = await self.read(strategy, judged, answers)
+        except ActionError as error:
+            raise unknown(judged.typed, lost) from error
+        if found is not None:
+            raise Settled(found)
 
 
 def unknown(typed: Typed, lost: EffectUnanswered) -> ActionError:

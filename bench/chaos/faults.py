@@ -1,0 +1,57 @@
+"""The faults: what the simulated vendor does to requests while the calls run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_FOREVER = 1_000_000
+_WRITES, _READS = 0.4, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row of the table. `patience_seconds` is how long a client waits for one answer before it asks again."""
+
+    name: str
+    faults: tuple[Mapping[str, Any], ...]
+    kills: int = 0
+    patience_seconds: float = 15.0
+
+
+def scenarios(seed: int, *, kills: int) -> dict[str, Scenario]:
+    """Return all faults by name. Each hits a seeded share of the writes, and a smaller one of the reads."""
+    everywhere = {
+        kind: Scenario(kind, _on_all(kind, seed)) for kind in ("reset_before", "reset_after", "429", "500", "html")
+    }
+    # The vendor applies and does not answer, or takes its time: so effects hang in the air when the process dies.
+    hanging = (
+        *_on_writes("reset_after", seed, 0.25),
+        *_on_writes("late", seed + 1, 0.35, delay_ms=900),
+        *_on_writes("slow", seed + 2, 0.35, delay_ms=700),
+    )
+    # Clients give up before a slow answer comes and ask again.
+    slow = _on_all("slow", seed, delay_ms=1500)
+    return {
+        "kill": Scenario("kill", hanging, kills=kills),
+        **everywhere,
+        "slow": Scenario("slow", slow, patience_seconds=1.0),
+    }
+
+
+def _on_all(kind: str, seed: int, **more: object) -> tuple[Mapping[str, Any], ...]:
+    reads = {"match": "GET /repos/*", "fault": kind, "times": _FOREVER, "seed": seed + 7, "probability": _READS, **more}
+    return (*_on_writes(kind, seed, _WRITES, **more), reads)
+
+
+def _on_writes(kind: str, seed: int, share: float, **more: object) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {
+            "match": f"{method} /repos/*",
+            "fault": kind,
+            "times": _FOREVER,
+            "seed": seed + place,
+            "probability": share,
+            **more,
+        }
+        for place, method in enumerate(("POST", "PATCH"))
+    )

@@ -1,0 +1,80 @@
+"""What chaos has found, or what it would find only with luck, as tests that always find it."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from connectors.github.issue import ISSUES, Issue, create_issue
+
+ISSUE = {"owner": "acme", "repo": "web", "title": "Once"}
+LABEL = {"owner": "acme", "repo": "web", "name": "once"}
+
+
+def writes(outbound: Any) -> bool:
+    return outbound.method == "POST"
+
+
+async def test_a_write_whose_process_died_is_found_after_a_long_outage_and_not_sent_again(bench: Any) -> None:
+    async with bench.gateway() as (gateway, wire):
+        wire.lose = writes
+        asked = await bench.asked(gateway, "github.issue.create", "k", ISSUE)
+        dying = asyncio.create_task(gateway.pipeline.invoke(asked))
+        await wire.lost.wait()
+        dying.cancel()
+    assert len(bench.simulator.applied) == 1
+    bench.clock.ahead += 600
+    async with bench.gateway() as (gateway, _):
+        await gateway.recovery.run()
+        answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
+    assert len(bench.simulator.applied) == 1
+    assert (answer.status, answer.body["replayed"]) == (200, True)
+
+
+async def test_a_write_with_a_unique_name_is_sent_until_the_vendor_answers(bench: Any) -> None:
+    async with bench.gateway() as (gateway, wire):
+        broken = iter(range(8))
+        wire.drop = lambda outbound: writes(outbound) and next(broken, None) is not None
+        answer = await bench.call(gateway, "github.label.create", "k", LABEL)
+    assert answer.status == 200
+    assert len(bench.simulator.applied) == 1
+
+
+async def test_a_refused_repeat_that_cannot_be_looked_into_is_unknown_and_not_refused(bench: Any) -> None:
+    async with bench.gateway() as (gateway, wire):
+        bench.simulator.faults.add({"match": "POST /repos/*", "fault": "reset_after"})
+        wire.drop = lambda outbound: outbound.method == "GET" and "/labels/" in outbound.url
+        answer = await bench.call(gateway, "github.label.create", "k", LABEL)
+    assert len(bench.simulator.applied) == 1
+    assert answer.body["code"] == "outcome_unknown"
+
+
+async def test_an_effect_is_looked_for_until_the_vendor_can_be_read_again(bench: Any) -> None:
+    async with bench.gateway() as (gateway, wire):
+        bench.simulator.faults.add({"match": "POST /repos/*", "fault": "reset_after"})
+        broken = iter(range(20))
+        wire.drop = lambda outbound: outbound.method == "GET" and next(broken, None) is not None
+        answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
+    assert (answer.status, answer.body["output"]["title"]) == (200, "Once")
+    assert len(bench.simulator.applied) == 1
+
+
+async def reads_first(api: Any, new: Any) -> Issue:
+    """Look around, then open an issue."""
+    await api.get(ISSUES, new)
+    return await create_issue(api, new)
+
+
+async def test_an_effect_that_follows_a_read_has_its_intent_before_it_leaves(bench: Any) -> None:
+    async with bench.gateway() as (gateway, wire):
+        connector, action = gateway.registry.action("github.issue.create")
+        gateway.registry._actions[action.name] = (connector, replace(action, handler=reads_first))
+        wire.lose = writes
+        asked = await bench.asked(gateway, "github.issue.create", "k", ISSUE)
+        dying = asyncio.create_task(gateway.pipeline.invoke(asked))
+        await wire.lost.wait()
+        dying.cancel()
+    async with bench.gateway() as (gateway, _):
+        await gateway.recovery.run()
+        answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
+    assert len(bench.simulator.applied) == 1
+    assert (answer.status, answer.body["replayed"]) == (200, True)
