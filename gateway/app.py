@@ -31,8 +31,10 @@ from gateway.freeze import Freezes
 from gateway.http.actions import ActionRoutes
 from gateway.http.agent import AgentDoor
 from gateway.http.calls import CallRoutes
+from gateway.http.edge import edge, sign_answer
+from gateway.http.fault import log_fault
 from gateway.http.files import FileRoutes
-from gateway.http.public import PublicRoutes, edge
+from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.idempotency import Idempotency
 from gateway.ids import new_id
@@ -44,7 +46,7 @@ from gateway.ledger.checkpoint import Checkpoints, Signer
 from gateway.ledger.events import Events
 from gateway.ledger.migrate import upgrade
 from gateway.ledger.sqlite import SqliteDatabase
-from gateway.limits import MemoryLimiter
+from gateway.limits import MemoryLimiter, Policy
 from gateway.looks import Looks
 from gateway.parse import Parser
 from gateway.policy.decide import AutonomyRule
@@ -251,9 +253,10 @@ class Gateway:
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
-        application = web.Application(middlewares=[edge], client_max_size=0)
+        passing = edge(self.limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
+        application = web.Application(middlewares=[passing], client_max_size=0)
         application.add_routes(self._routes())
-        application.on_response_prepare.append(_name_server)
+        application.on_response_prepare.append(sign_answer)
         return application
 
     def _routes(self) -> list[web.RouteDef]:
@@ -262,8 +265,7 @@ class Gateway:
             limiter=self.limiter,
             allowances=self.allowances,
             telemetry=self.telemetry,
-            proxies=self.settings.proxies(),
-            intake_per_second=self.settings.intake_per_second,
+            intake=self._intake(),
             concurrency=self.settings.concurrency,
         )
         preview = Preview(
@@ -292,6 +294,9 @@ class Gateway:
             web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
             *public.routes(),
         ]
+
+    def _intake(self) -> Policy:
+        return Policy("intake", self.settings.intake_per_second, 1)
 
     async def _listen(self) -> None:
         settings = self.settings
@@ -332,20 +337,12 @@ class Gateway:
 
 
 async def _guarded(work: Awaitable[None]) -> None:
-    from gateway.http.agent import log_fault
-
     try:
         await work
     except asyncio.CancelledError:
         raise
     except Exception as error:
         log_fault(error, "")
-
-
-async def _name_server(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    # aiohttp would name itself and Python with their versions.
-    del request
-    response.headers["Server"] = "gatehouse"
 
 
 async def _serve(runner: web.AppRunner, host: str, port: int) -> str:

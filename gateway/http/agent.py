@@ -3,20 +3,18 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import structlog
 from aiohttp import web
 
 from connectors.sdk.errors import ActionError, Internal, Overloaded, Unauthenticated
-from connectors.sdk.hosts import Network
 from gateway.admin.directory import Directory
 from gateway.allowance import Allowances
 from gateway.call import Principal
-from gateway.http.request import address_of, bearer
+from gateway.http.edge import ADDRESS
+from gateway.http.fault import log_fault
+from gateway.http.request import bearer
 from gateway.http.response import problem_response
 from gateway.limits import Charge, Limiter, Policy, headers, refuse
 from gateway.telemetry import CallTrace, Telemetry
-
-_log = structlog.get_logger("gatehouse.http")
 
 
 @dataclass(slots=True)
@@ -42,16 +40,14 @@ class AgentDoor:
         limiter: Limiter,
         allowances: Allowances,
         telemetry: Telemetry,
-        proxies: tuple[Network, ...],
-        intake_per_second: int,
+        intake: Policy,
         concurrency: int,
     ) -> None:
         self._directory = directory
         self._limiter = limiter
         self._allowances = allowances
         self._telemetry = telemetry
-        self._proxies = proxies
-        self._intake = Policy("intake", intake_per_second, 1)
+        self._intake = intake
         self._concurrency = concurrency
         self._inside = 0
 
@@ -90,9 +86,8 @@ class AgentDoor:
         return response
 
     async def _admit(self, request: web.Request, trace: CallTrace) -> Visit:
-        """Take the caller's share of the intake, then learn who it is."""
-        address = address_of(request, self._proxies)
-        self._take(f"address:{address}")
+        """Learn who it is, then take the key's share of the intake."""
+        address = request[ADDRESS]
         if self._inside > self._concurrency:
             raise Overloaded("The gateway is at its bound of calls at work.", retry_after_ms=1000)
         try:
@@ -108,12 +103,3 @@ class AgentDoor:
         if refusal is not None:
             self._telemetry.metrics.refused_intake.inc()
             raise refuse(refusal)
-
-
-def log_fault(error: BaseException, trace: str) -> None:
-    """Log where a fault of ours is, without its text: that may hold what a caller sent."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_qualname}:{place.tb_lineno}" if place is not None else "?"
-    _log.error("internal_error", kind=type(error).__name__, where=where, trace=trace)

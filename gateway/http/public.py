@@ -1,41 +1,14 @@
-"""What needs no credential: the API's document, health, readiness; and the edge that every answer passes."""
+"""What needs no credential: the API's document, health, readiness."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
 
-from connectors.sdk.errors import ActionError, Internal, MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
-from gateway.http.agent import log_fault
-from gateway.http.response import json_response, problem_response
+from connectors.sdk.errors import ActionError
+from gateway.http.response import json_response
 from gateway.ledger.database import Database
 from gateway.openapi import document_bytes
 from gateway.registry import Registry
-
-Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@web.middleware
-async def edge(request: web.Request, handler: Handle) -> web.StreamResponse:
-    """Turn what the server itself refuses into problem documents."""
-    try:
-        return await handler(request)
-    except web.HTTPMethodNotAllowed as refused:
-        allowed = ", ".join(sorted(refused.allowed_methods))
-        error = MethodNotAllowed(f"{request.method} is not allowed here.", hint=f"Allowed are: {allowed}.")
-        return problem_response(error, {"Allow": allowed})
-    except web.HTTPNotFound:
-        return problem_response(NotFound("There is nothing at this path.", hint="`GET /openapi.json` lists the paths."))
-    except web.HTTPRequestEntityTooLarge:
-        return problem_response(PayloadTooLarge("The body is too large."))
-    except web.HTTPException as refused:
-        if refused.status < 400:
-            raise
-        return problem_response(MalformedRequest(f"The request cannot be read: {refused.reason}."))
-    except ActionError as error:
-        return problem_response(error)
-    except Exception as error:
-        log_fault(error, "")
-        return problem_response(Internal("Something failed on our side."))
 
 
 class PublicRoutes:

@@ -42,7 +42,7 @@ from gateway.http.admin import (
     usage,
 )
 from gateway.http.admin.visit import Visit
-from gateway.http.agent import log_fault
+from gateway.http.fault import log_fault
 from gateway.http.request import address_of, bearer, check_parameters
 from gateway.http.response import problem_response
 from gateway.ids import new_id
