@@ -31,8 +31,9 @@ from gateway.admin.usage import Usage
 from gateway.app import Gateway
 from gateway.http.admin import AdminDoor, Services
 from gateway.http.approval_page import ApprovalPage
-from gateway.http.public import edge
+from gateway.http.edge import edge, sign_answer
 from gateway.installation import Home, set_up
+from gateway.limits import Policy
 from gateway.registry import Registry
 from gateway.settings import Settings
 from tests.gateway.admin.desk import Desk, desk_connector
@@ -76,7 +77,9 @@ class Stage:
         await self.desk.start()
         await self.gateway.start()
         self._wire()
-        self.application = web.Application(middlewares=[edge])
+        passing = edge(self.gateway.limiter, Policy("intake", 10_000, 1), (), self.gateway.telemetry.metrics)
+        self.application = web.Application(middlewares=[passing])
+        self.application.on_response_prepare.append(sign_answer)
         self.application.add_routes([*self.door.routes(), *self.page.routes()])
         self.server = TestServer(self.application, host="127.0.0.1")
         await self.server.start_server()
