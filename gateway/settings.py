@@ -74,3 +74,15 @@ class Settings(BaseSettings):
     def proxies(self) -> tuple[Network, ...]:
         """Return the networks of trusted proxies."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+
+class RemoteSettings(BaseSettings):
+    """What the commands that ask a running gateway read from the environment (`GATEHOUSE_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path(".gatehouse"), description="Folder whose `sandbox.json` serves where nothing is given.")
+    url: str | None = Field(None, description="Root URL of the gateway to ask.")
+    token: str | None = Field(None, description="Admin token to ask with.", repr=False)
+    tenant: str | None = Field(None, description="Tenant that commands are about.")
+    environment: str | None = Field(None, description="Environment that commands are about.")
