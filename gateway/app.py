@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -13,10 +13,27 @@ from credentials import Road as TokenRoad
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
+from gateway.admin.access_requests import AccessRequests
+from gateway.admin.agents import Agents
+from gateway.admin.audit import Audit
+from gateway.admin.calls import Calls
+from gateway.admin.connections import Connections
 from gateway.admin.control import Control
+from gateway.admin.data_keys import DataKeys
+from gateway.admin.decisions import Decisions
 from gateway.admin.directory import Directory
+from gateway.admin.freezes import FreezeSwitch
+from gateway.admin.grants import Grants
 from gateway.admin.health import ConnectionHealth
+from gateway.admin.keys import Keys
 from gateway.admin.probe import Prober
+from gateway.admin.probing import Probing
+from gateway.admin.records import Records
+from gateway.admin.resolution import Resolver as CallResolver
+from gateway.admin.tenants import Tenants
+from gateway.admin.timelines import Timelines
+from gateway.admin.tokens import AdminTokens
+from gateway.admin.usage import Usage
 from gateway.allowance import Allowances, Defaults
 from gateway.answers import Answers
 from gateway.approvals import Approvals
@@ -29,7 +46,9 @@ from gateway.execute import Executor
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.http.actions import ActionRoutes
+from gateway.http.admin.door import AdminDoor, Services
 from gateway.http.agent import AgentDoor
+from gateway.http.approval_page import ApprovalPage
 from gateway.http.calls import CallRoutes
 from gateway.http.edge import edge, sign_answer
 from gateway.http.fault import log_fault
@@ -46,6 +65,7 @@ from gateway.ledger.checkpoint import Checkpoints, Signer
 from gateway.ledger.events import Events
 from gateway.ledger.migrate import upgrade
 from gateway.ledger.sqlite import SqliteDatabase
+from gateway.ledger.verify import verify
 from gateway.limits import MemoryLimiter, Policy
 from gateway.looks import Looks
 from gateway.parse import Parser
@@ -82,10 +102,12 @@ class Gateway:
         registry: Registry | None = None,
         transport: Transport | None = None,
         telemetry: Telemetry | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.settings = settings
         self.home = Home(settings.home)
         self._clock = clock or SystemClock()
+        self._sleep = sleep
         self.registry = registry or load(settings.connectors)
         self.telemetry = telemetry or Telemetry(ratio=settings.trace_ratio, exporter=otlp_exporter())
         self._transport = transport or AiohttpTransport(
@@ -116,6 +138,7 @@ class Gateway:
         self._wire_road(clock, settings)
         self._wire_pipeline(clock, settings, derived)
         self._wire_work(clock)
+        self._wire_admin(clock, settings, derived)
 
     def _wire_road(self, clock: Clock, settings: Settings) -> None:
         token_road = TokenRoad(
@@ -131,7 +154,7 @@ class Gateway:
             mark_unhealthy=ConnectionHealth(self.database, self.events, self.directory, clock).mark_unhealthy,
             monotonic=clock.monotonic,
             wall=lambda: clock.now().timestamp(),
-            sleep=asyncio.sleep,
+            sleep=self._sleep,
         )
 
     def _wire_pipeline(self, clock: Clock, settings: Settings, derived: Derived) -> None:
@@ -141,7 +164,7 @@ class Gateway:
         self.runs = Runs(self.database, self.bodies, self.events, clock)
         self.files = Files(self.database, self.bodies, clock)
         self.looks = Looks(self.database, self.bodies, self.registry, self.freezes, clock)
-        self.reconciler = Reconciler(self.road, clock.monotonic, asyncio.sleep)
+        self.reconciler = Reconciler(self.road, clock.monotonic, self._sleep)
         self.allowances = Allowances(self.limiter, _defaults(settings))
         self.executor = Executor(
             clock=clock,
@@ -152,7 +175,7 @@ class Gateway:
             freezes=self.freezes,
             files=self.files,
             answers=self.answers,
-            sleep=asyncio.sleep,
+            sleep=self._sleep,
         )
         self.approvals = Approvals(
             self.database,
@@ -196,7 +219,7 @@ class Gateway:
             journal=self.journal,
             answers=self.answers,
             spawn=self._spawn,
-            sleep=asyncio.sleep,
+            sleep=self._sleep,
         )
         self.recovery = Recovery(
             database=self.database,
@@ -210,7 +233,7 @@ class Gateway:
             queue=self.queue,
             approvals=self.approvals,
             clock=clock,
-            sleep=asyncio.sleep,
+            sleep=self._sleep,
         )
         self.sweeper = Sweeper(
             self.approvals, self.files, self.looks, self.reopener, self.journal, self.answers, self.database, clock
@@ -219,6 +242,32 @@ class Gateway:
         self.timeline = Timeline(self.database, self.bodies, self.looks)
         self.prober = Prober(
             self.registry, self.road, ConnectionTokens(self.tokens), self.freezes, self.database, self.events, clock
+        )
+
+    def _wire_admin(self, clock: Clock, settings: Settings, derived: Derived) -> None:
+        data_keys, records = DataKeys(self.database, self.bodies, clock), Records(self.bodies)
+        grants = Grants(self.control, self.registry)
+        probing = Probing(self.store, self.tokens, self.prober, self.freezes)
+
+        async def check_ledger() -> dict[str, object]:
+            bodies, kept = Bodies(derived.bodies), self.home.checkpoint
+            return (await asyncio.to_thread(verify, self.home.ledger, self.signer, kept, bodies)).shown()
+
+        self.admin = Services(
+            tokens=AdminTokens(self.control, self.directory, data_keys),
+            tenants=Tenants(self.control, data_keys),
+            agents=Agents(self.control, self.registry),
+            keys=Keys(self.control, self.directory),
+            connections=Connections(self.control, self.registry, self.store, self.tokens, probing, settings.opened()),
+            grants=grants,
+            access_requests=AccessRequests(self.control, grants),
+            freezes=FreezeSwitch(self.control, self.registry),
+            decisions=Decisions(self.database, self.approvals, self.queue, clock),
+            calls=Calls(self.database, records),
+            resolver=CallResolver(self.database, self.bodies, self.looks, self.journal, self.registry, clock),
+            timelines=Timelines(self.database, records),
+            audit=Audit(self.database, records, check_ledger),
+            usage=Usage(self.database, records, self.quota),
         )
 
     async def start(self) -> None:
@@ -268,6 +317,7 @@ class Gateway:
             intake=self._intake(),
             concurrency=self.settings.concurrency,
         )
+        proxies = self.settings.proxies()
         preview = Preview(
             self.pipeline, self.executor, self.road, self.allowances, self.registry, self.answers, self._clock
         )
@@ -293,6 +343,16 @@ class Gateway:
             web.post("/v1/runs/{run}/events", door.route(runs.note)),
             web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
             *public.routes(),
+            *AdminDoor(self.admin, self.cursors, self._clock, proxies).routes(),
+            *ApprovalPage(
+                self.admin.tokens,
+                self.admin.decisions,
+                self.approvals,
+                self.cursors,
+                self._clock,
+                self.settings.public_url,
+                proxies,
+            ).routes(),
         ]
 
     def _intake(self) -> Policy:
