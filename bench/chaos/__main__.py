@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, run, print."""
     given = _arguments(arguments)
     console = Console(stderr=given.json)
+    if not console.is_terminal:
+        console = Console(stderr=given.json, width=130)
     verdicts = asyncio.run(_all(given, console))
     shown = [verdict.shown() for verdict in verdicts]
     given.output.write_bytes(orjson.dumps(shown, option=orjson.OPT_INDENT_2) + b"\n")

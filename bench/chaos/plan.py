@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -39,9 +40,9 @@ def plan(calls: int, seed: int, *, issues: Sequence[int], head: str) -> list[Pla
     makers: dict[str, Callable[[str], Planned]] = {
         "issue": _issue,
         "comment": _comment,
-        "update": lambda key, numbers=iter(issues): _update(key, numbers),
+        "update": partial(_update, iter(issues)),
         "label": _label,
-        "branch": lambda key: _branch(key, head),
+        "branch": partial(_branch, head),
     }
     kinds = [kind for kind, share in _SHARES.items() for _ in range(calls * share // 100)]
     kinds += ["issue"] * (calls - len(kinds))
@@ -59,7 +60,7 @@ def _comment(key: str) -> Planned:
     return Planned(key, "github.comment.create", given, f"{ROOT}/issues/1/comments")
 
 
-def _update(key: str, numbers: Iterator[int]) -> Planned:
+def _update(numbers: Iterator[int], key: str) -> Planned:
     number, title = next(numbers), f"Changed by {key}"
     given = {**_PLACE, "number": number, "title": title}
     return Planned(key, "github.issue.update", given, f"{ROOT}/issues/{number}", _digest({"title": title}))
@@ -70,7 +71,7 @@ def _label(key: str) -> Planned:
     return Planned(key, "github.label.create", {**_PLACE, **sent}, f"{ROOT}/labels", _digest(sent), unique=True)
 
 
-def _branch(key: str, head: str) -> Planned:
+def _branch(head: str, key: str) -> Planned:
     given = {**_PLACE, "branch": key, "sha": head}
     sent = {"ref": f"refs/heads/{key}", "sha": head}
     return Planned(key, "github.branch.create", given, f"{ROOT}/git/refs", _digest(sent), unique=True)

@@ -103,12 +103,14 @@ class _Run:
             elif self._kills % 2 == 1:
                 await asyncio.sleep(self._random.uniform(0.2, 2.0))
             else:
-                await asyncio.sleep(_SETTLE_SECONDS + self._random.uniform(0.0, 1.5))
+                await asyncio.sleep(_SETTLE_SECONDS + self._random.uniform(-0.5, 1.0))
             if len(self._told) == calls:
                 return
             self._progress(len(self._told), "killed")
             await self._gateway.kill()
             self._kills += 1
+            await self._vendor.mend()
+            await self._vendor.break_with(self._scenario.later)
             await self._gateway.start()
 
     async def _until_answered(self, count: int) -> None:
