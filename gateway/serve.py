@@ -9,8 +9,9 @@ import structlog
 
 from gateway.app import Gateway
 from gateway.installation import Home, NotSetUp, read_meta
-from gateway.sandbox import Simulators, how_to_try, prepare, sandbox_settings, seed, write_private
+from gateway.sandbox import how_to_try, prepare, sandbox_settings, seed, write_private
 from gateway.settings import Settings
+from gateway.simulators import Simulators
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
