@@ -1,9 +1,10 @@
 """GitHub's own OpenAPI description as a judge of requests and answers.
 
-Its document is not part of the repository: it lies beside the checkout, in `shared/vendors/specs/github`.
+Its document is not part of the repository: `GATEHOUSE_VENDOR_SPECS` names the folder that holds it, by default one beside the checkout.
 """
 
 import gzip
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from openapi_schema_validator import OAS30Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
-PATH = Path(__file__).resolve().parents[4] / "shared" / "vendors" / "specs" / "github" / "api.github.com.json.gz"
+SPECS = Path(os.environ.get("GATEHOUSE_VENDOR_SPECS", Path(__file__).resolve().parents[4] / "shared/vendors/specs"))
+PATH = SPECS / "github" / "api.github.com.json.gz"
 ROOT = "urn:github"
 # The values of these may hold slashes.
 DEEP = {"path", "ref"}
