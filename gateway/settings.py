@@ -81,8 +81,10 @@ class RemoteSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
 
-    home: Path = Field(Path(".gatehouse"), description="Folder whose `sandbox.json` serves where nothing is given.")
-    url: str | None = Field(None, description="Root URL of the gateway to ask.")
-    token: str | None = Field(None, description="Admin token to ask with.", repr=False)
-    tenant: str | None = Field(None, description="Tenant that commands are about.")
-    environment: str | None = Field(None, description="Environment that commands are about.")
+    home: Path = Field(
+        default=Path(".gatehouse"), description="Folder whose `sandbox.json` serves where nothing is given."
+    )
+    url: str | None = Field(default=None, description="Root URL of the gateway to ask.")
+    token: str | None = Field(default=None, description="Admin token to ask with.", repr=False)
+    tenant: str | None = Field(default=None, description="Tenant that commands are about.")
+    environment: str | None = Field(default=None, description="Environment that commands are about.")

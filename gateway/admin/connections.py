@@ -4,7 +4,7 @@ An address and the credential that was accepted there belong together: what chan
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 from weakref import WeakValueDictionary
@@ -319,7 +319,7 @@ class Connections:
 
     async def _change(
         self,
-        job: Any,
+        job: Callable[[Rows], object],
         place: Place,
         by: By,
         what: str,

@@ -1,5 +1,6 @@
 """Grants: which agent may do what on which connection, and how much of it alone."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -172,7 +173,14 @@ class Grants:
         return await self._control.database.read(lambda rows: find(rows, grants, place, id, "grant"))
 
     async def _change(
-        self, job: Any, place: Place, by: By, what: str, id: str, before: Shown | None, after: Shown
+        self,
+        job: Callable[[Rows], object],
+        place: Place,
+        by: By,
+        what: str,
+        id: str,
+        before: Shown | None,
+        after: Shown,
     ) -> None:
         where = {"tenant": place.tenant, "environment": place.environment}
         await self._control.change(job, by, what, id, before=before, after=after, **where)

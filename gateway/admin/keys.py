@@ -1,6 +1,7 @@
 """Agents' keys: `ghk_<id>_<secret>`, shown once, rotated with an overlap."""
 
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -124,7 +125,14 @@ class Keys:
         return after
 
     async def _change(
-        self, job: Any, place: Place, by: By, what: str, id: str, before: Shown | None, after: Shown
+        self,
+        job: Callable[[Rows], object],
+        place: Place,
+        by: By,
+        what: str,
+        id: str,
+        before: Shown | None,
+        after: Shown,
     ) -> None:
         where = {"tenant": place.tenant, "environment": place.environment}
         await self._control.change(job, by, what, id, before=before, after=after, **where)

@@ -1,6 +1,7 @@
 """A whole gateway on loopback with the control plane's services, over a real ledger in a temporary folder."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ class Stage:
         self.first_token = set_up(settings, home, sandbox=False, clock=self.clock)
         self.gateway = Gateway(settings, clock=self.clock, registry=Registry([desk_connector()]))
         self.tokens: dict[str, str] = {}
+        self.numbers = itertools.count()
 
     async def start(self) -> None:
         await self.desk.start()
@@ -172,8 +174,9 @@ class Stage:
         _, key, _ = await self.ask("POST", "E/agents/bot/keys", {})
         return agent, key["key"]
 
-    async def call(self, key: str, action: str, body: object, idempotency: str = "k-1") -> tuple[int, Any]:
-        """Call an action as an agent."""
+    async def call(self, key: str, action: str, body: object, idempotency: str | None = None) -> tuple[int, Any]:
+        """Call an action as an agent, under a key of its own unless one is given."""
+        idempotency = idempotency or f"k-{next(self.numbers)}"
         headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": idempotency}
         url = f"{self.gateway.url}/v1/actions/{action}"
         async with self.session.post(url, json=body, headers=headers) as answer:
