@@ -82,9 +82,16 @@ def secret_fields(model: Any) -> frozenset[str]:
             return
         seen.add(kind)
         for name, field in kind.model_fields.items():
-            if any(isinstance(mark, Secret) for mark in field.metadata):
+            if any(isinstance(mark, Secret) for mark in field.metadata) or _marked(field.annotation):
                 found.add(name)
             visit(field.annotation)
 
     visit(model)
     return frozenset(found)
+
+
+def _marked(kind: Any) -> bool:
+    """Whether a mark stands inside a type, as in `SecretText | None` and `list[SecretText]`."""
+    if any(isinstance(mark, Secret) for mark in getattr(kind, "__metadata__", ())):
+        return True
+    return any(_marked(argument) for argument in getattr(kind, "__args__", ()))

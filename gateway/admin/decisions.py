@@ -10,6 +10,7 @@ from gateway.admin.rows import Page, Place, Shown, Slice, missing, newest, scope
 from gateway.admin.wanted import Text, Wanted
 from gateway.approvals import Approval, Approvals
 from gateway.clock import Clock, stamp
+from gateway.journal import AlreadySettled
 from gateway.ledger.database import Database
 from gateway.ledger.schema import approvals
 
@@ -78,7 +79,10 @@ class Decisions:
         if approve:
             self._queue.submit(decided.call)
         else:
-            await self._queue.deny(decided)
+            try:
+                await self._queue.deny(decided)
+            except AlreadySettled:  # the agent took the call back meanwhile: it ends either way
+                pass
         return shown(decided)
 
     def lapsed(self, approval: Approval) -> bool:
