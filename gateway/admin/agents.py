@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.rows import Page, Place, Shown, Slice, find, insert, missing, newest, scoped, update
 from gateway.admin.wanted import Change, Text, Wanted, Whole, refused
+from gateway.body import escape
 from gateway.clock import stamp
 from gateway.ids import new_id
 from gateway.ledger.schema import agents
@@ -123,7 +124,9 @@ class Agents:
             known = name in _LIMITS or (action != name and self._registry.action(action) is not None)
             if not known:
                 raise refused(
-                    f"/limits/{name[:100]}", "is no limit", hint=f"Known are {', '.join(_LIMITS)} and action:<name>."
+                    f"/limits/{escape(name[:100])}",
+                    "is no limit",
+                    hint=f"Known are {', '.join(_LIMITS)} and action:<name>.",
                 )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection as Rows
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from gateway.admin.records import Records
 from gateway.admin.roles import Admin
-from gateway.admin.rows import Page, Place, Shown, Slice, newest
+from gateway.admin.rows import Page, Place, Shown, Slice, newest, scoped
 from gateway.ledger.database import Database
-from gateway.ledger.schema import events
+from gateway.ledger.schema import calls, events
 
 Verify = Callable[[], Awaitable[Mapping[str, Any]]]
 _WITHOUT_RUN = ("admin", "connection_health")
@@ -46,6 +46,26 @@ class Audit:
 
         return await self._database.read(job)
 
-    async def verify(self) -> Shown:
-        """Return the report of a walk over the chain, its checkpoints and signatures."""
-        return dict(await self._verify())
+    async def verify(self, admin: Admin, place: Place) -> Shown:
+        """Return the report of a walk over the whole chain, its checkpoints and signatures.
+
+        An operator gets all of it; others get the verdict, with counts and calls of their own place only.
+        """
+        report = dict(await self._verify())
+        if admin.tenant is None:
+            return report
+        findings: list[dict[str, Any]] = report.get("findings", [])
+        named = [finding["call"] for finding in findings if finding.get("call")]
+        own, counted = await self._database.read(lambda rows: _own(rows, place, named))
+        kept = [finding | {"call": finding["call"] if finding.get("call") in own else None} for finding in findings]
+        return report | counted | {"findings": kept}
+
+
+def _own(rows: Rows, place: Place, named: list[str]) -> tuple[set[str], dict[str, int]]:
+    """Return which of some calls are the place's, and how many events and calls it has."""
+    found = rows.execute(scoped(calls, place, calls.c.id.in_(named))).mappings()
+    counts = {
+        name: rows.execute(select(func.count()).select_from(scoped(table, place).subquery())).scalar() or 0
+        for name, table in (("events", events), ("calls", calls))
+    }
+    return {row["id"] for row in found}, counts

@@ -119,8 +119,8 @@ class Connections:
             await self._change(
                 lambda rows: insert(rows, connections, row, taken), place, by, "connection.create", None, row
             )
-        except ActionError:
-            await self._store.delete(where_of(connection))
+        except BaseException:
+            await self._store.delete(where_of(connection))  # no row will ever lead to it
             raise
         return await self.get(place, row["id"])
 

@@ -19,13 +19,16 @@ class ConnectionHealth:
         self._directory = directory
         self._clock = clock
 
-    async def mark_unhealthy(self, connection: str, reason: str) -> bool:
-        """Mark a connection, with an event. Returns whether it was healthy or untested before."""
+    async def mark_unhealthy(self, connection: str, reason: str, version: int | None = None) -> bool:
+        """Mark a connection, with an event. Returns whether it was healthy or untested before.
+
+        `version` is the connection's as the call found it: one that was reconnected since is left as it is.
+        """
         c = connections.c
         query = select(c.tenant, c.environment, c.name, c.health, c.version).where(c.id == connection)
         query = query.where(c.deleted_at.is_(None))
         row = await self._database.read(lambda rows: rows.execute(query).mappings().first())
-        if row is None or row["health"] == "unhealthy":
+        if row is None or row["health"] == "unhealthy" or version not in (None, row["version"]):
             return False
         now = self._clock.now()
         data = {"subject": connection, "name": row["name"], "status": "unhealthy", "reason": reason}

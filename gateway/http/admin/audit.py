@@ -25,7 +25,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
 
     async def verify(visit: Visit) -> web.StreamResponse:
         await read_object(visit.request, empty=True)
-        return json_response(await service.verify())
+        return json_response(await service.verify(visit.admin, visit.place))
 
     return [
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "type", "since")),

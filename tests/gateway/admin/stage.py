@@ -1,40 +1,18 @@
-"""A whole gateway on loopback with the control plane's services, over a real ledger in a temporary folder."""
+"""A whole gateway on loopback, over a real ledger in a temporary folder, with a desk as its vendor."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, web
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientResponse, ClientSession
 
-from gateway.admin.access_requests import AccessRequests
-from gateway.admin.agents import Agents
-from gateway.admin.audit import Audit
-from gateway.admin.calls import Calls
-from gateway.admin.connections import Connections
-from gateway.admin.data_keys import DataKeys
-from gateway.admin.decisions import Decisions
-from gateway.admin.freezes import FreezeSwitch
-from gateway.admin.grants import Grants
-from gateway.admin.health import ConnectionHealth
-from gateway.admin.keys import Keys
-from gateway.admin.probing import Probing
-from gateway.admin.records import Records
-from gateway.admin.resolution import Resolver
 from gateway.admin.rows import Place
-from gateway.admin.tenants import NewEnvironment, NewTenant, Tenants
-from gateway.admin.timelines import Timelines
-from gateway.admin.tokens import AdminTokens, NewToken, at_start
-from gateway.admin.usage import Usage
+from gateway.admin.tenants import NewEnvironment, NewTenant
+from gateway.admin.tokens import NewToken, at_start
 from gateway.app import Gateway
-from gateway.http.admin import AdminDoor, Services
-from gateway.http.approval_page import ApprovalPage
-from gateway.http.edge import edge, sign_answer
 from gateway.installation import Home, set_up
-from gateway.limits import Policy
 from gateway.registry import Registry
 from gateway.settings import Settings
 from tests.gateway.admin.desk import Desk, desk_connector
@@ -78,14 +56,8 @@ class Stage:
     async def start(self) -> None:
         await self.desk.start()
         await self.gateway.start()
-        self._wire()
-        passing = edge(self.gateway.limiter, Policy("intake", 10_000, 1), (), self.gateway.telemetry.metrics)
-        self.application = web.Application(middlewares=[passing])
-        self.application.on_response_prepare.append(sign_answer)
-        self.application.add_routes([*self.door.routes(), *self.page.routes()])
-        self.server = TestServer(self.application, host="127.0.0.1")
-        await self.server.start_server()
-        self.url = f"http://127.0.0.1:{self.server.port}"
+        self.services = self.gateway.admin
+        self.url = self.gateway.url
         self.session = ClientSession()
         for tenant, environments in {"acme": ("dev", "prod"), "rival": ("prod",)}.items():
             await self.services.tenants.create(BY, NewTenant(id=tenant))
@@ -95,38 +67,8 @@ class Stage:
 
     async def stop(self) -> None:
         await self.session.close()
-        await self.server.close()
         await self.gateway.stop()
         await self.desk.stop()
-
-    def _wire(self) -> None:
-        g, clock = self.gateway, self.clock
-        data_keys = DataKeys(g.database, g.bodies, clock)
-        records = Records(g.bodies)
-        grants = Grants(g.control, g.registry)
-        probing = Probing(g.store, g.tokens, g.prober, g.freezes)
-        self.services = Services(
-            tokens=AdminTokens(g.control, g.directory, data_keys),
-            tenants=Tenants(g.control, data_keys),
-            agents=Agents(g.control, g.registry),
-            keys=Keys(g.control, g.directory),
-            connections=Connections(g.control, g.registry, g.store, g.tokens, probing, g.settings.opened()),
-            grants=grants,
-            access_requests=AccessRequests(g.control, grants),
-            freezes=FreezeSwitch(g.control, g.registry),
-            decisions=Decisions(g.database, g.approvals, g.queue, clock),
-            calls=Calls(g.database, records),
-            resolver=Resolver(g.database, g.bodies, g.looks, g.journal, g.registry, clock),
-            timelines=Timelines(g.database, records),
-            audit=Audit(g.database, records, self._verify),
-            usage=Usage(g.database, records, g.quota),
-        )
-        self.health = ConnectionHealth(g.database, g.events, g.directory, clock)
-        self.door = AdminDoor(self.services, g.cursors, clock)
-        self.page = ApprovalPage(self.services.tokens, self.services.decisions, g.approvals, g.cursors, clock, None)
-
-    async def _verify(self) -> Mapping[str, Any]:
-        return {"ok": True, "events": self.gateway.database.head().count}
 
     async def token(self, role: str, tenant: str | None = "acme", environment: str | None = None) -> str:
         """Return a token of a role, the same one each time."""
@@ -199,6 +141,3 @@ async def staged(folder: Path) -> Stage:
     stage = Stage(folder)
     await stage.start()
     return stage
-
-
-Asked = Awaitable[tuple[int, Any, ClientResponse]]

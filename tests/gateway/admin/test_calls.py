@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.gateway.admin.stage import Stage
 
@@ -158,7 +159,7 @@ async def test_the_audit_trail_is_of_this_environment_and_the_tenant(stage: Stag
     _, page, _ = await stage.ask("GET", "E/audit?type=call_finished")
     assert page["items"] == []
     status, report, _ = await stage.ask("POST", "E/audit/verify", role="auditor")
-    assert (status, report["ok"]) == (200, True)
+    assert (status, report["intact"]) == (200, True)
 
 
 async def test_usage_counts_calls_and_units_of_work(stage: Stage) -> None:
@@ -181,3 +182,19 @@ async def test_usage_counts_calls_and_units_of_work(stage: Stage) -> None:
         {"work_unit": "ticket", "result": "succeeded", "runs": 1, "quantity": "2.5", "cost": "0.10"}
     ]
     assert report["truncated"] is False
+
+
+async def test_a_report_of_the_chain_tells_a_tenant_of_its_own_calls_only(stage: Stage) -> None:
+    _, key = await stage.caller(autonomy="auto")
+    _, made = await stage.call(key, "desk.ticket.create", TICKET)
+    await stage.gateway.database.write(lambda rows: rows.execute(text("UPDATE calls SET status='failed'")).rowcount)
+    _, report, _ = await stage.ask("POST", "E/audit/verify", role="auditor")
+    assert report["intact"] is False
+    assert made["id"] in [finding["call"] for finding in report["findings"]]
+    rival = "/v1/admin/tenants/rival/environments/prod/audit/verify"
+    _, report, _ = await stage.ask("POST", rival, role="auditor", tenant="rival")
+    assert report["intact"] is False
+    assert {finding["call"] for finding in report["findings"]} == {None}
+    assert report["calls"] == 0
+    _, report, _ = await stage.ask("POST", rival, role="operator")
+    assert report["calls"] == 1

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from credentials import Where
 
+from gateway.admin.health import ConnectionHealth
 from tests.gateway.admin.desk import Desk
 from tests.gateway.admin.stage import Stage
 
@@ -198,8 +199,11 @@ async def test_deleting_destroys_the_credential_and_ends_the_grants(stage: Stage
 async def test_what_calls_find_broken_is_known_at_once(stage: Stage) -> None:
     _, key = await stage.caller(autonomy="auto")
     _, shown, _ = await stage.ask("GET", "E/connections/desk/main")
-    assert await stage.health.mark_unhealthy(shown["id"], "its token is no longer accepted")
-    assert not await stage.health.mark_unhealthy(shown["id"], "again")
+    g = stage.gateway
+    health = ConnectionHealth(g.database, g.events, g.directory, stage.clock)
+    assert not await health.mark_unhealthy(shown["id"], "what an older version found", version=0)
+    assert await health.mark_unhealthy(shown["id"], "its token is no longer accepted", version=1)
+    assert not await health.mark_unhealthy(shown["id"], "again")
     status, problem = await stage.call(key, "desk.ticket.get", READ)
     assert (status, problem["code"]) == (424, "connection_unhealthy")
     _, page, _ = await stage.ask("GET", "E/audit?type=connection_health")

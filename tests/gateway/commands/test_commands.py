@@ -187,7 +187,7 @@ async def test_a_list_goes_over_pages(stage: Stage, run: Run) -> None:
 async def test_a_remote_audit_is_checked(run: Run) -> None:
     result = await run("audit", "verify", "--remote", "--json")
     assert result.exit_code == 0
-    assert orjson.loads(result.stdout)["ok"] is True
+    assert orjson.loads(result.stdout)["intact"] is True
 
 
 async def test_tokens_are_made_and_revoked(run: Run) -> None:
