@@ -6,35 +6,38 @@ An address and the credential that was accepted there belong together: what chan
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 from weakref import WeakValueDictionary
 
 import orjson
 from credentials.store import Credential, CredentialStore, VersionConflict
-from credentials.supplied import check_fields
-from pydantic import Field
 from sqlalchemy import Connection as Rows
 from sqlalchemy import RowMapping
 
 from connectors.sdk import Account, Connector
-from connectors.sdk.auth import AuthMethod
 from connectors.sdk.errors import (
     ActionError,
     ConnectionUnhealthy,
     Frozen,
-    InvalidInput,
-    Issue,
     SecretStoreUnavailable,
     TryLater,
 )
 from connectors.sdk.hosts import Network
 from gateway.admin.connection_rows import find_connection, needed_scopes, recorded, shown
+from gateway.admin.connection_terms import (
+    ConnectionChange,
+    NewConnection,
+    Reconnection,
+    check_name,
+    credential_of,
+    method_of,
+)
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.directory import read_connection
 from gateway.admin.probing import Probing, Tried, check_same_account
 from gateway.admin.rows import Page, Place, Shown, Slice, insert, newest, scoped, update
 from gateway.admin.vendor import TokenKeeper
-from gateway.admin.wanted import Change, Reference, Wanted, refused
+from gateway.admin.wanted import refused
 from gateway.call import Connection
 from gateway.clock import stamp
 from gateway.ids import new_id
@@ -43,36 +46,8 @@ from gateway.registry import Registry
 from gateway.upstream.destination import check_base_url
 from gateway.upstream.tokens import target_of, where_of
 
-ConnectionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}/[a-z0-9][a-z0-9._-]{0,62}$")]
 _TRIES = 5
 _MOVED = "the address changed; reconnect"
-
-
-class NewConnection(Wanted):
-    """A connection with its credential: the fields of the connector's auth `method`, by name."""
-
-    connector: Reference
-    name: ConnectionName
-    method: Reference
-    credential: dict[str, Any] = Field(repr=False)
-    base_url: Annotated[str, Field(max_length=500)] | None = None
-    owner_actor: Reference | None = None
-    test: bool = True
-
-
-class ConnectionChange(Change):
-    """What may change of a connection. A new `base_url` discards the credential."""
-
-    name: ConnectionName | None = None
-    base_url: Annotated[str, Field(max_length=500)] | None = None
-    owner_actor: Reference | None = None
-
-
-class Reconnection(Wanted):
-    """A new credential of the same account, by the same method or another."""
-
-    credential: dict[str, Any] = Field(repr=False)
-    method: Reference | None = None
 
 
 class Connections:
@@ -102,10 +77,9 @@ class Connections:
         the vendor cannot be reached the connection is made, untested.
         """
         connector = self._connector(wanted.connector)
-        if not wanted.name.startswith(f"{connector.id}/"):
-            raise refused("/name", f"must begin with {connector.id}/")
-        method = _method(connector, wanted.method)
-        credential = _credential(method, wanted.credential)
+        check_name(connector, wanted.name)
+        method = method_of(connector, wanted.method)
+        credential = credential_of(method, wanted.credential)
         base_url = check_base_url(connector, wanted.base_url or connector.base_url, self._opened)
         row = self._new_row(place, wanted, base_url)
         connection = read_connection(row)
@@ -189,9 +163,9 @@ class Connections:
             row = await self._found(place, reference)
             check_version(row["version"], version)
             connector = self._connector(row["connector"])
-            method = _method(connector, wanted.method or row["method"])
+            method = method_of(connector, wanted.method or row["method"])
             connection = replace(read_connection(row), method=method.id)
-            tried = await self._probing.attempt(connector, connection, _credential(method, wanted.credential))
+            tried = await self._probing.attempt(connector, connection, credential_of(method, wanted.credential))
             if tried.account is None:
                 raise ConnectionUnhealthy(
                     f"{connector.title} could not be asked whose this credential is, so it was not taken:"
@@ -232,8 +206,7 @@ class Connections:
     def _changed(self, connector: Connector, row: RowMapping, change: ConnectionChange) -> dict[str, Any]:
         values: dict[str, Any] = {}
         if change.name is not None:
-            if not change.name.startswith(f"{connector.id}/"):
-                raise refused("/name", f"must begin with {connector.id}/")
+            check_name(connector, change.name)
             values["name"] = change.name
         if "owner_actor" in change.model_fields_set:
             values["owner_actor"] = change.owner_actor
@@ -355,21 +328,6 @@ class Connections:
         return connector
 
 
-def _method(connector: Connector, id: str) -> AuthMethod:
-    method = connector.auth.get(id)
-    if method is None:
-        raise refused("/method", "is not one of the connector's", hint=f"Known are {', '.join(connector.auth)}.")
-    return method
-
-
-def _credential(method: AuthMethod, fields: dict[str, Any]) -> Credential:
-    try:
-        return check_fields(method, fields)
-    except InvalidInput as error:
-        issues = [Issue(issue.message, pointer=f"/credential{issue.pointer}") for issue in error.issues]
-        raise InvalidInput(error.detail, issues=issues, hint=error.hint) from None
-
-
 def _delete(rows: Rows, row: RowMapping, at: str) -> list[str]:
     """Delete a connection and revoke its grants. Returns the grants' ids."""
     live = (grants.c.connection == row["id"], grants.c.revoked_at.is_(None))
@@ -378,3 +336,6 @@ def _delete(rows: Rows, row: RowMapping, at: str) -> list[str]:
     changed = connections.update().where(connections.c.id == row["id"], connections.c.deleted_at.is_(None))
     rows.execute(changed.values(deleted_at=at, version=connections.c.version + 1))
     return [grant["id"] for grant in ended]
+
+
+__all__ = ["ConnectionChange", "Connections", "NewConnection", "Reconnection"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.admin.connections import ConnectionChange, NewConnection, Reconnection
+from gateway.admin.connection_terms import ConnectionChange, NewConnection, Reconnection
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
 from gateway.http.request import read_object, typed

@@ -6,8 +6,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, CookieJar
+from aiohttp import ClientSession, CookieJar, web
+from aiohttp.test_utils import TestServer
 
+from gateway.http.approval_page import ApprovalPage
 from tests.gateway.admin.stage import Stage, staged
 
 EVIL = '<script>alert(1)</script> "quoted" \u202ereversed'
@@ -230,3 +232,27 @@ async def test_a_form_that_is_none_is_refused(stage: Stage, person: ClientSessio
         assert answer.status == 400
     async with person.post(f"{page}/login", data={"token": "x" * 100_000}) as answer:
         assert answer.status == 413
+
+
+async def test_behind_https_the_cookie_is_bound_to_the_host(stage: Stage) -> None:
+    key, call, path = await park(stage)
+    g = stage.gateway
+    page = ApprovalPage(g.admin.tokens, g.admin.decisions, g.approvals, g.cursors, stage.clock, "https://gate.example")
+    application = web.Application()
+    application.add_routes(page.routes())
+    async with TestServer(application, host="127.0.0.1") as server, ClientSession(server.make_url("/")) as person:
+        login, token = f"{path}/login", await stage.token("approver")
+        async with person.post(login, data={"token": token}, allow_redirects=False) as answer:
+            cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-gatehouse=")
+        assert "Secure" in cookie
+        assert "Path=/" in cookie
+        assert "Domain" not in cookie
+        headers = {"Cookie": cookie.partition(";")[0]}
+        async with person.get(path, headers=headers) as answer:
+            form = {"csrf": csrf_of(await answer.text()), "decision": "approve"}
+        for origin, status in (("http://127.0.0.1", 403), ("https://gate.example", 303)):
+            given = headers | {"Origin": origin}
+            async with person.post(f"{path}/decide", data=form, headers=given, allow_redirects=False) as answer:
+                assert answer.status == status
+    assert (await stage.ended(key, call))["status"] == "succeeded"
