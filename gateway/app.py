@@ -68,6 +68,7 @@ from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import verify
 from gateway.limits import MemoryLimiter, Policy
 from gateway.looks import Looks
+from gateway.observe import Observer
 from gateway.parse import Parser
 from gateway.policy.decide import AutonomyRule
 from gateway.preview import Preview
@@ -204,6 +205,7 @@ class Gateway:
             answers=self.answers,
             files=self.files,
             metrics=self.telemetry.metrics,
+            observer=Observer(self.telemetry.metrics),
             submit=self._submit,
             spawn=self._spawn_answer,
         )

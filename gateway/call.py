@@ -112,6 +112,7 @@ class Opened:
     durable: bool = False
     claimed: bool = False
     opens_run: bool = False
+    effect: str = "unknown"
     value: dict[str, Any] | None = None
     digest: str | None = None
 

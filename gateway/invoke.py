@@ -34,6 +34,7 @@ from gateway.ids import new_id
 from gateway.journal import Ending, Journal, KeyTaken
 from gateway.limits import Charge
 from gateway.looks import Looks
+from gateway.observe import Observer
 from gateway.parse import Parser
 from gateway.policy.decide import PolicyRule, decide
 from gateway.policy.decision import Ask, Deny, Shadow
@@ -70,6 +71,7 @@ class Pipeline:
         answers: Answers,
         files: Files,
         metrics: Metrics,
+        observer: Observer,
         submit: Submit,
         spawn: Spawn,
     ) -> None:
@@ -89,6 +91,7 @@ class Pipeline:
         self._answers = answers
         self._files = files
         self._metrics = metrics
+        self._observer = observer
         self._submit = submit
         self._spawn = spawn
 
@@ -113,7 +116,7 @@ class Pipeline:
                 answer = await self._refused(call, error)
             except DeclarationError as error:
                 answer = await self._refused(call, Internal(f"The connector is at fault: {error}."))
-        self._count(call, answer)
+        self._observer.answered(call, answer, self._clock.monotonic() - call.started)
         return answer
 
     async def preview(self, asked: Asked) -> Judged:
@@ -290,12 +293,3 @@ class Pipeline:
             started=self._clock.monotonic(),
             opens_run=True,
         )
-
-    def _count(self, call: Opened, answer: Answer) -> None:
-        status = str(answer.body.get("status")) if answer.status < 300 else "refused"
-        code = str(answer.body.get("code", ""))
-        action = call.action or "unknown"
-        self._metrics.calls.labels(action, status, code).inc()
-        effect = "read" if call.digest is None else "call"
-        self._metrics.seconds.labels(effect).observe(self._clock.monotonic() - call.started)
-        call.asked.trace.end(status, code or None, {"gatehouse.call.id": call.id, "gatehouse.run.id": call.run})

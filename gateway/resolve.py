@@ -20,7 +20,7 @@ class Resolver:
         if found is None:
             raise self._unknown(name)
         connector, action = found
-        call.action = action.name
+        call.action, call.effect = action.name, action.effect.value
         connection = self._connection(call, connector.id)
         call.connection = connection.id
         return Resolved(call, connector, action, connection)

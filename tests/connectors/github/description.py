@@ -1,6 +1,7 @@
 """GitHub's own OpenAPI description as a judge of requests and answers.
 
-Its document is not part of the repository: `GATEHOUSE_VENDOR_SPECS` names the folder that holds it, by default one beside the checkout.
+Its document is not part of the repository: `GATEHOUSE_VENDOR_SPECS` names the folder that holds it, by default one
+beside the checkout.
 """
 
 import gzip
