@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
+from gateway.commands import register
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The one door between agents and your systems.")
@@ -191,6 +192,9 @@ def fail(message: str) -> NoReturn:
     """Print what is wrong and exit."""
     typer.echo(f"gatehouse: {message}", err=True)
     raise typer.Exit(1)
+
+
+register(app)
 
 
 def main() -> None:

@@ -129,7 +129,7 @@ class _Again(Exception):
         self.wait = wait
 
 
-MarkUnhealthy = Callable[[str, str], Awaitable[object]]
+MarkUnhealthy = Callable[[str, str, int], Awaitable[object]]
 
 
 class Road:
@@ -168,7 +168,7 @@ class Road:
         except _Again as again:
             return await self._retry(trip, request, again)
         except ConnectionUnhealthy as error:
-            await self._mark_unhealthy(trip.connection.id, error.detail)
+            await self._mark_unhealthy(trip.connection.id, error.detail, trip.connection.version)
             raise
 
     async def _retry(self, trip: Trip, request: Request, first: _Again) -> Response:
