@@ -38,6 +38,9 @@ def group(app: typer.Typer, name: str, about: str) -> typer.Typer:
     return made
 
 
+_PIPED_WIDTH = 200
+
+
 def command(to: typer.Typer, name: str, *, columns: Sequence[str] = ()) -> Callable[[HandlerT], HandlerT]:
     """Make a function a command. It takes an `Api` first and returns what the command prints.
 
@@ -71,25 +74,28 @@ def show(value: object, columns: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
         return
-    console = Console()
     members: dict[str, Any] = cast("dict[str, Any]", value) if isinstance(value, dict) else {"answer": value}
     if columns and "items" in members:
+        # Piped or narrow, an id must stay whole: somebody copies it.
+        console = Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
         console.print(table(members["items"], columns))
         if members.get("next_cursor"):
             console.print("There are more; raise --limit.", style="dim")
         return
-    facts = Table(show_header=False, box=None, pad_edge=False)
+    width = max((len(name) for name in members), default=0)
     for name, item in members.items():
-        # Nothing may be cut or wrapped into a key that somebody copies.
-        facts.add_row(Text(name, style="bold"), Text(_cell(item), overflow="fold"))
-    console.print(facts)
+        label = typer.style(name.ljust(width), bold=True)
+        first, *more = _cell(item).splitlines() or [""]
+        typer.echo("\n".join([f"{label}  {first}", *(f"{' ' * width}  {line}" for line in more)]))
 
 
 def table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     """Return items as a table."""
-    made = Table(*[column.replace("_", " ") for column in columns], box=None, header_style="bold", pad_edge=False)
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column.replace("_", " "), no_wrap=column == "id", overflow="fold")
     for item in items:
-        made.add_row(*[Text(_cell(_member(item, column)), overflow="fold") for column in columns])
+        made.add_row(*[Text(_cell(_member(item, column))) for column in columns])
     return made
 
 
