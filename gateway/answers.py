@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.sdk import Searched
-from connectors.sdk.errors import ActionError, ApprovalDenied, ApprovalExpired, CallCancelled, OutcomeUnknown, Refused
+from connectors.sdk.errors import ActionError
 from gateway.call import Answer, Bounded, Judged, Opened
 from gateway.clock import Clock, stamp
 from gateway.cursor import Cursors
-from gateway.journal import Ending
 from gateway.parse import cursor_binding
 from gateway.upstream.recording import mask_tree
 from scopes.constraint import drop_fields, redact_fields, resource_matches
@@ -126,19 +125,6 @@ def problem(error: ActionError, *, call: str | None = None) -> dict[str, Any]:
     if error.hint is not None:
         body["hint"] = error.hint
     return body | error.members
-
-
-def ending_of(error: ActionError, *, handed_over: bool, days: int = 1) -> Ending:
-    """Return how a call with this error ends, and whether its claim goes back."""
-    if isinstance(error, OutcomeUnknown):
-        return Ending("outcome_unknown", error.code, days=days)
-    if isinstance(error, CallCancelled):
-        return Ending("cancelled", error.code, days=days)
-    if isinstance(error, ApprovalExpired):
-        return Ending("expired", error.code, days=days)
-    denied = isinstance(error, Refused | ApprovalDenied) and error.status in {403, 423}
-    status = "denied" if denied else "failed"
-    return Ending(status, error.code, release=error.retryable and not handed_over, days=days)
 
 
 def decision_shown(judged: Judged) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from pathlib import Path
 import orjson
 
 from connectors.sdk.errors import ActionError, ApprovalExpired, OutcomeUnknown
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.clock import SystemClock, stamp
 from gateway.cursor import Cursors
+from gateway.ending import ending_of
 from gateway.installation import Derived, Home, NotSetUp, load_master_key
 from gateway.journal import Journal
 from gateway.ledger.bodies import Bodies

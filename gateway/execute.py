@@ -10,13 +10,14 @@ from connectors.sdk.errors import (
     UpstreamInvalidResponse,
 )
 from connectors.sdk.exchange import Asked, LoadFile, Request, Response, SaveFile
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.call import Answer, Judged, Opened, Resolved
 from gateway.clock import Clock
+from gateway.ending import Ending, ending_of
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Idempotency
-from gateway.journal import Ending, Journal
+from gateway.journal import Journal
 from gateway.reconcile import Reconciler, Settled
 from gateway.upstream.destination import url_of
 from gateway.upstream.recording import request_data

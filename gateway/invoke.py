@@ -20,18 +20,19 @@ from connectors.sdk.exchange import Asked as HandlerAsked
 from connectors.sdk.exchange import Request
 from connectors.sdk.upstream import Upstream
 from gateway.allowance import Allowances
-from gateway.answers import Answers, decision_shown, ending_of
+from gateway.answers import Answers, decision_shown
 from gateway.approvals import Approval, Approvals
 from gateway.authorize import authorize
 from gateway.call import Answer, Asked, Judged, Opened, Typed
 from gateway.clock import Clock
 from gateway.constrain import constrain
+from gateway.ending import Ending, ending_of
 from gateway.execute import Executor
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Earlier, Idempotency, in_progress
 from gateway.ids import new_id
-from gateway.journal import Ending, Journal, KeyTaken
+from gateway.journal import Journal, KeyTaken
 from gateway.limits import Charge
 from gateway.looks import Looks
 from gateway.observe import Observer

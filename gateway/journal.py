@@ -5,22 +5,20 @@ an answer is given.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connectors.sdk.errors import StateUnavailable
 from gateway.call import Answer, Opened, Typed
 from gateway.clock import Clock, stamp
+from gateway.ending import Ending
 from gateway.idempotency import claim_until
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
 from gateway.ledger.events import Events
 from gateway.ledger.record import CallRow, Claim, ClaimTaken, Intent, Outcome, Record, RunRow, Settlement, Stale
+from gateway.stored import StoredCall
 from gateway.waiters import Waiters
-
-if TYPE_CHECKING:
-    from gateway.looks import StoredCall
 
 WAITING = ("queued", "pending_approval")
 OPEN = ("running", "outcome_unknown", *WAITING)
@@ -42,16 +40,6 @@ class KeyTaken(Exception):
         """Take who holds it."""
         super().__init__(taken.call)
         self.taken = taken
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a call ended: its state, its problem code, whether its claim goes back, and how its intents stand."""
-
-    status: str
-    code: str | None = None
-    release: bool = False
-    days: int = 1
 
 
 class Journal:
@@ -168,7 +156,7 @@ class Journal:
         await self._commit(call, Record(run=self._run(call), call=row, events=call.events))
         call.durable = True
 
-    async def resolve(self, stored: "StoredCall", answer: Answer, ending: Ending, data: Mapping[str, object]) -> None:
+    async def resolve(self, stored: StoredCall, answer: Answer, ending: Ending, data: Mapping[str, object]) -> None:
         """Settle a call of unknown outcome on a person's word, told in `data`. Raises `AlreadySettled`."""
         now = self._clock.now()
         blob = {"http": answer.status, "body": answer.body}

@@ -3,8 +3,7 @@
 Each checks freeze, grant and constraints again as they are today, and applies today's redactions.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,41 +17,15 @@ from gateway.freeze import Freezes
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
 from gateway.registry import Registry
+from gateway.stored import StoredCall
 from scopes.constraint import resource_matches
 from scopes.grant import Combined, combine, covering, for_resource, patterns
 
-TERMINAL = frozenset({"succeeded", "shadowed", "failed", "denied", "outcome_unknown", "cancelled", "expired"})
 _COLUMNS = (
     "id, tenant, environment, agent, run, action, connection, status, code, key, digest, created_at, finished_at,"
     " request, answer"
 )
 _FIND = f"SELECT {_COLUMNS} FROM calls WHERE id=? AND tenant=? AND environment=?"  # noqa: S608 - constant columns
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCall:
-    """A call as the ledger has it, opened. `answer` is `{http, body}` once it is terminal."""
-
-    id: str
-    tenant: str
-    environment: str
-    agent: str
-    run: str
-    action: str
-    connection: str | None
-    status: str
-    code: str | None
-    key: str | None
-    digest: str | None
-    created_at: str
-    finished_at: str | None
-    request: Mapping[str, Any]
-    answer: Mapping[str, Any] | None
-
-    @property
-    def terminal(self) -> bool:
-        """Whether the call has ended."""
-        return self.status in TERMINAL
 
 
 class Looks:

@@ -8,14 +8,16 @@ import structlog
 
 from connectors.sdk.errors import ActionError, Unauthenticated
 from gateway import body
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.approvals import Approval, Approvals, denied
 from gateway.call import Agent, Answer, Asked, Opened, Options, Principal
 from gateway.clock import Clock, moment
+from gateway.ending import ending_of
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
-from gateway.looks import Looks, StoredCall
+from gateway.looks import Looks
+from gateway.stored import StoredCall
 from gateway.telemetry import Telemetry
 
 FindPrincipal = Callable[[str], Awaitable[Principal]]

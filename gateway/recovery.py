@@ -14,17 +14,19 @@ from sqlalchemy import text
 
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
 from connectors.sdk.errors import ActionError, Frozen, OutcomeUnknown, TryLater, UpstreamUnavailable
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.call import Judged, Opened
 from gateway.clock import Clock
+from gateway.ending import ending_of
 from gateway.execute import Executor
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
-from gateway.looks import Looks, StoredCall
+from gateway.looks import Looks
 from gateway.queue import Queue, Reopener
 from gateway.reconcile import Reconciler
+from gateway.stored import StoredCall
 from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16

@@ -6,9 +6,10 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
 from connectors.sdk.errors import ActionError, ApprovalExpired
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.clock import Clock, stamp
+from gateway.ending import ending_of
 from gateway.files import Files
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database

@@ -3,7 +3,8 @@
 import asyncio
 
 from gateway.call import Answer, Principal
-from gateway.looks import Looks, StoredCall
+from gateway.looks import Looks
+from gateway.stored import StoredCall
 from gateway.waiters import Waiters
 
 

@@ -15,12 +15,14 @@ from gateway.admin.wanted import Wanted, refused
 from gateway.answers import problem
 from gateway.call import Answer
 from gateway.clock import Clock
-from gateway.journal import AlreadySettled, Ending, Journal
+from gateway.ending import Ending
+from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
 from gateway.ledger.schema import connections, events, grants
-from gateway.looks import Looks, StoredCall
+from gateway.looks import Looks
 from gateway.registry import Registry
+from gateway.stored import StoredCall
 from gateway.upstream.recording import mask_tree
 
 

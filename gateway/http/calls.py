@@ -3,17 +3,19 @@
 from aiohttp import web
 
 from connectors.sdk.errors import CallCancelled, NotCancellable, NotFound
-from gateway.answers import Answers, ending_of
+from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.call import Answer
 from gateway.cursor import Cursors
+from gateway.ending import ending_of
 from gateway.http.agent import Visit
 from gateway.http.request import check_parameters, limit, seconds
 from gateway.http.response import json_response, listing
 from gateway.journal import AlreadySettled, Journal
-from gateway.looks import Looks, StoredCall
+from gateway.looks import Looks
 from gateway.output import inline, page
 from gateway.queue import Reopener
+from gateway.stored import StoredCall
 from gateway.waiting import Waiting
 
 

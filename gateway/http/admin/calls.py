@@ -7,9 +7,9 @@ from aiohttp import web
 from gateway.admin.calls import CallQuery
 from gateway.admin.resolution import Resolution
 from gateway.admin.roles import Right
+from gateway.ending import TERMINAL
 from gateway.http.admin.visit import Visit
 from gateway.http.request import read_object, typed
-from gateway.looks import TERMINAL
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
