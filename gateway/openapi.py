@@ -9,6 +9,7 @@ import orjson
 from connectors.sdk import Action
 from connectors.sdk.errors import ActionError, concrete
 from connectors.sdk.model import StoredFile
+from gateway.http.admin.document import admin_paths
 from gateway.http.runs import CloseRun, NoteEvent, OpenRun
 from gateway.registry import Registry
 
@@ -31,6 +32,7 @@ def document(registry: Registry) -> Schema:
     paths: dict[str, Schema] = dict(_fixed_paths(components))
     for action in registry.actions():
         paths |= _action_paths(action, components)
+    paths |= admin_paths(components.of)
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -42,13 +44,17 @@ def document(registry: Registry) -> Schema:
         },
         "servers": [{"url": "/"}],
         "security": [{"agent_key": []}],
-        "tags": _tags(registry),
+        "tags": [
+            *_tags(registry),
+            {"name": "admin", "description": "For admins."},
+        ],
         "paths": paths,
         "components": {
             "schemas": components.schemas,
             "responses": {"Problem": _problem_response("The request failed; `code` says how.")},
             "securitySchemes": {
                 "agent_key": {"type": "http", "scheme": "bearer", "description": "An agent key, `ghk_...`."},
+                "admin_token": {"type": "http", "scheme": "bearer", "description": "An admin token, `gha_...`."},
             },
         },
     }

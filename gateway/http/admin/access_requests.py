@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.access_requests import AccessDecision, NewAccessRequest
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
@@ -19,8 +18,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of access requests. Every role may ask."""
     service = door.services.access_requests
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewAccessRequest, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewAccessRequest) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -30,14 +28,13 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("request")))
 
-    async def decide(visit: Visit) -> web.StreamResponse:
-        decision = typed(AccessDecision, await read_object(visit.request))
+    async def decide(visit: Visit, decision: AccessDecision) -> web.StreamResponse:
         asked = visit.path("request")
         return visit.found(await service.decide(visit.place, visit.by, asked, decision, visit.version()))
 
     return [
-        door.route("POST", PATH, Right.READ, create),
+        door.write("POST", PATH, Right.READ, NewAccessRequest, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "status")),
         door.route("GET", f"{PATH}/{{request}}", Right.READ, get),
-        door.route("POST", f"{PATH}/{{request}}/decide", Right.WRITE, decide),
+        door.write("POST", f"{PATH}/{{request}}/decide", Right.WRITE, AccessDecision, decide),
     ]

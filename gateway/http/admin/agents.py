@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.agents import AgentChange, NewAgent
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
@@ -19,8 +18,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of agents."""
     service = door.services.agents
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewAgent, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewAgent) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -29,14 +27,13 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("agent")))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(AgentChange, await read_object(visit.request))
+    async def update(visit: Visit, change: AgentChange) -> web.StreamResponse:
         agent = visit.path("agent")
         return visit.found(await service.update(visit.place, visit.by, agent, change, visit.version()))
 
     return [
-        door.route("POST", PATH, Right.WRITE, create),
+        door.write("POST", PATH, Right.WRITE, NewAgent, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{PATH}/{{agent}}", Right.READ, get),
-        door.route("PATCH", f"{PATH}/{{agent}}", Right.WRITE, update),
+        door.write("PATCH", f"{PATH}/{{agent}}", Right.WRITE, AgentChange, update),
     ]

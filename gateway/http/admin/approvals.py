@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.decisions import Decision
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
@@ -27,12 +26,11 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("approval")))
 
-    async def decide(visit: Visit) -> web.StreamResponse:
-        decision = typed(Decision, await read_object(visit.request))
+    async def decide(visit: Visit, decision: Decision) -> web.StreamResponse:
         return visit.found(await service.decide(visit.place, visit.by, visit.path("approval"), decision))
 
     return [
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "status")),
         door.route("GET", f"{PATH}/{{approval}}", Right.READ, get),
-        door.route("POST", f"{PATH}/{{approval}}/decide", Right.DECIDE, decide),
+        door.write("POST", f"{PATH}/{{approval}}/decide", Right.DECIDE, Decision, decide),
     ]

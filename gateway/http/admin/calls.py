@@ -9,7 +9,6 @@ from gateway.admin.resolution import Resolution
 from gateway.admin.roles import Right
 from gateway.ending import TERMINAL
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
@@ -38,13 +37,12 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("call")))
 
-    async def resolve(visit: Visit) -> web.StreamResponse:
-        said = typed(Resolution, await read_object(visit.request))
+    async def resolve(visit: Visit, said: Resolution) -> web.StreamResponse:
         await resolver.resolve(visit.place, visit.by, visit.path("call"), said)
         return visit.found(await service.get(visit.place, visit.path("call")))
 
     return [
         door.route("GET", PATH, Right.READ, search, parameters=("limit", "cursor", *_FILTERS)),
         door.route("GET", f"{PATH}/{{call}}", Right.READ, get),
-        door.route("POST", f"{PATH}/{{call}}/resolve", Right.WRITE, resolve),
+        door.write("POST", f"{PATH}/{{call}}/resolve", Right.WRITE, Resolution, resolve),
     ]

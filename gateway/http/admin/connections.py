@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.connection_terms import ConnectionChange, NewConnection, Reconnection
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 from gateway.http.response import json_response
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of connections."""
     service = door.services.connections
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewConnection, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewConnection) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -33,16 +31,14 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("connection")))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(ConnectionChange, await read_object(visit.request))
+    async def update(visit: Visit, change: ConnectionChange) -> web.StreamResponse:
         connection = visit.path("connection")
         return visit.found(await service.update(visit.place, visit.by, connection, change, visit.version()))
 
     async def test(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.test(visit.place, visit.by, visit.path("connection")))
 
-    async def reconnect(visit: Visit) -> web.StreamResponse:
-        wanted = typed(Reconnection, await read_object(visit.request))
+    async def reconnect(visit: Visit, wanted: Reconnection) -> web.StreamResponse:
         connection = visit.path("connection")
         return visit.found(await service.reconnect(visit.place, visit.by, connection, wanted, visit.version()))
 
@@ -51,11 +47,11 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         return json_response(await service.delete(visit.place, visit.by, connection, visit.version()))
 
     return [
-        door.route("POST", PATH, Right.CONNECT, create),
+        door.write("POST", PATH, Right.CONNECT, NewConnection, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "connector")),
         door.route("POST", f"{_ONE}/test", Right.CONNECT, test),
-        door.route("POST", f"{_ONE}/reconnect", Right.CONNECT, reconnect),
+        door.write("POST", f"{_ONE}/reconnect", Right.CONNECT, Reconnection, reconnect),
         door.route("GET", _ONE, Right.READ, get),
-        door.route("PATCH", _ONE, Right.CONNECT, update),
+        door.write("PATCH", _ONE, Right.CONNECT, ConnectionChange, update),
         door.route("DELETE", _ONE, Right.CONNECT, delete),
     ]

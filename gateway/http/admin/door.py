@@ -2,8 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from connectors.sdk.errors import ActionError, Internal
 from connectors.sdk.hosts import Network
@@ -43,11 +46,13 @@ from gateway.http.admin import (
 )
 from gateway.http.admin.visit import Visit
 from gateway.http.fault import log_fault
-from gateway.http.request import address_of, bearer, check_parameters
+from gateway.http.request import address_of, bearer, check_parameters, read_object, typed
 from gateway.http.response import problem_response
 from gateway.ids import new_id
 
+BodyT = TypeVar("BodyT", bound=BaseModel)
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+BodyHandler = Callable[[Visit, BodyT], Awaitable[web.StreamResponse]]
 Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Intake = Callable[[str], None]
 ROOT = "/v1/admin"
@@ -90,6 +95,18 @@ class Services:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A route as the API's document tells of it. `does` is a verb."""
+
+    method: str
+    path: str
+    right: Right
+    does: str
+    parameters: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+
+
 class AdminDoor:
     """Lets admins in. `intake` takes a caller's share before all else, by a name, and raises `RateLimited`."""
 
@@ -106,20 +123,42 @@ class AdminDoor:
         self._clock = clock
         self._proxies = proxies
         self._intake = intake
+        self.described: list[Described] = []
 
     def routes(self) -> list[web.RouteDef]:
         """Return all routes below `/v1/admin`."""
         return [route for group in _GROUPS for route in group.routes(self)]
 
+    def write(
+        self,
+        method: str,
+        path: str,
+        right: Right,
+        model: type[BodyT],
+        handler: BodyHandler[BodyT],
+        *,
+        empty: bool = False,
+    ) -> web.RouteDef:
+        """Return a route that reads a typed body; `empty` lets a missing one stand for `{}`."""
+
+        async def read(visit: Visit) -> web.StreamResponse:
+            return await handler(visit, typed(model, await read_object(visit.request, empty=empty)))
+
+        return self._route(Described(method, path, right, handler.__name__, body=model), read)
+
     def route(
         self, method: str, path: str, right: Right, handler: Handler, *, parameters: tuple[str, ...] = ()
     ) -> web.RouteDef:
         """Return a route that asks for a right where its path says. `parameters` may stand in its query."""
+        return self._route(Described(method, path, right, handler.__name__, parameters), handler)
+
+    def _route(self, described: "Described", handler: Handler) -> web.RouteDef:
+        self.described.append(described)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._answered(request, right, handler, parameters)
+            return await self._answered(request, described.right, handler, described.parameters)
 
-        return web.route(method, path, handle)
+        return web.route(described.method, described.path, handle)
 
     async def _answered(
         self, request: web.Request, right: Right, handler: Handler, parameters: tuple[str, ...]
@@ -150,6 +189,14 @@ class AdminDoor:
         elif tenant is not None:
             await self.services.tenants.get(tenant)
         return Visit(request, By(admin, address), place, self._cursors, self._clock)
+
+
+def described(clock: Clock) -> list[Described]:
+    """Return all routes as the API's document tells of them. Nothing behind them is opened."""
+    nothing: Any = SimpleNamespace(**dict.fromkeys(Services.__dataclass_fields__))
+    door = AdminDoor(nothing, Cursors(bytes(32), lambda: 0.0), clock)
+    door.routes()
+    return door.described
 
 
 def _check_right(admin: Admin, right: Right, tenant: str | None, environment: str | None, method: str) -> None:

@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.freezes import NewFreeze
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 from gateway.http.response import json_response
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of freezes."""
     service = door.services.freezes
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewFreeze, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewFreeze) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -35,7 +33,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         return json_response({"deleted": True, **gone})
 
     return [
-        door.route("POST", PATH, Right.FREEZE, create),
+        door.write("POST", PATH, Right.FREEZE, NewFreeze, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{PATH}/{{freeze}}", Right.READ, get),
         door.route("DELETE", f"{PATH}/{{freeze}}", Right.FREEZE, lift),

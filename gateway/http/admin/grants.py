@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.grants import GrantChange, NewGrant
 from gateway.admin.roles import Right
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 from gateway.http.response import json_response
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of grants."""
     service = door.services.grants
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewGrant, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewGrant) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -32,8 +30,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("grant")))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(GrantChange, await read_object(visit.request))
+    async def update(visit: Visit, change: GrantChange) -> web.StreamResponse:
         grant = visit.path("grant")
         return visit.found(await service.update(visit.place, visit.by, grant, change, visit.version()))
 
@@ -42,9 +39,9 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         return json_response({"deleted": True, **gone})
 
     return [
-        door.route("POST", PATH, Right.WRITE, create),
+        door.write("POST", PATH, Right.WRITE, NewGrant, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "agent", "connection")),
         door.route("GET", f"{PATH}/{{grant}}", Right.READ, get),
-        door.route("PATCH", f"{PATH}/{{grant}}", Right.WRITE, update),
+        door.write("PATCH", f"{PATH}/{{grant}}", Right.WRITE, GrantChange, update),
         door.route("DELETE", f"{PATH}/{{grant}}", Right.WRITE, revoke),
     ]

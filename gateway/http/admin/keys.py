@@ -8,7 +8,6 @@ from gateway.admin.keys import KeyChange, NewKey, Rotation
 from gateway.admin.roles import Right
 from gateway.http.admin.agents import PATH as AGENTS
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 from gateway.http.response import json_response
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     """Return the routes of agents' keys."""
     service = door.services.keys
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewKey, await read_object(visit.request, empty=True))
+    async def create(visit: Visit, wanted: NewKey) -> web.StreamResponse:
         return visit.created(await service.create(visit.place, visit.by, visit.path("agent"), wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -31,13 +29,11 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place, visit.path("agent"), visit.path("key")))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(KeyChange, await read_object(visit.request))
+    async def update(visit: Visit, change: KeyChange) -> web.StreamResponse:
         agent, key = visit.path("agent"), visit.path("key")
         return visit.found(await service.update(visit.place, visit.by, agent, key, change, visit.version()))
 
-    async def rotate(visit: Visit) -> web.StreamResponse:
-        rotation = typed(Rotation, await read_object(visit.request, empty=True))
+    async def rotate(visit: Visit, rotation: Rotation) -> web.StreamResponse:
         agent, key = visit.path("agent"), visit.path("key")
         fresh = await service.rotate(visit.place, visit.by, agent, key, rotation, visit.version())
         location = visit.request.path.removesuffix(f"/{key}/rotate") + f"/{fresh['id']}"
@@ -49,10 +45,10 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         return json_response({"deleted": True, **gone})
 
     return [
-        door.route("POST", PATH, Right.WRITE, create),
+        door.write("POST", PATH, Right.WRITE, NewKey, create, empty=True),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{PATH}/{{key}}", Right.READ, get),
-        door.route("PATCH", f"{PATH}/{{key}}", Right.WRITE, update),
-        door.route("POST", f"{PATH}/{{key}}/rotate", Right.WRITE, rotate),
+        door.write("PATCH", f"{PATH}/{{key}}", Right.WRITE, KeyChange, update),
+        door.write("POST", f"{PATH}/{{key}}/rotate", Right.WRITE, Rotation, rotate, empty=True),
         door.route("DELETE", f"{PATH}/{{key}}", Right.WRITE, revoke),
     ]

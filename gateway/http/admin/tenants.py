@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.roles import Right
 from gateway.admin.tenants import EnvironmentChange, NewEnvironment, NewTenant, TenantChange
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 
 if TYPE_CHECKING:
     from gateway.http.admin.door import AdminDoor
@@ -23,8 +22,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
 def _tenants(door: "AdminDoor") -> list[web.RouteDef]:
     service = door.services.tenants
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewTenant, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewTenant) -> web.StreamResponse:
         return visit.created(await service.create(visit.by, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -33,15 +31,14 @@ def _tenants(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get(visit.place.tenant))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(TenantChange, await read_object(visit.request))
+    async def update(visit: Visit, change: TenantChange) -> web.StreamResponse:
         return visit.found(await service.update(visit.by, visit.place.tenant, change, visit.version()))
 
     return [
-        door.route("POST", _PATH, Right.OPERATE, create),
+        door.write("POST", _PATH, Right.OPERATE, NewTenant, create),
         door.route("GET", _PATH, Right.READ, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{_PATH}/{{tenant}}", Right.READ, get),
-        door.route("PATCH", f"{_PATH}/{{tenant}}", Right.OWN, update),
+        door.write("PATCH", f"{_PATH}/{{tenant}}", Right.OWN, TenantChange, update),
     ]
 
 
@@ -49,8 +46,7 @@ def _environments(door: "AdminDoor") -> list[web.RouteDef]:
     service = door.services.tenants
     path = f"{_PATH}/{{tenant}}/environments"
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewEnvironment, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewEnvironment) -> web.StreamResponse:
         return visit.created(await service.create_environment(visit.by, visit.place.tenant, wanted))
 
     async def listed(visit: Visit) -> web.StreamResponse:
@@ -59,13 +55,12 @@ def _environments(door: "AdminDoor") -> list[web.RouteDef]:
     async def get(visit: Visit) -> web.StreamResponse:
         return visit.found(await service.get_environment(visit.place))
 
-    async def update(visit: Visit) -> web.StreamResponse:
-        change = typed(EnvironmentChange, await read_object(visit.request))
+    async def update(visit: Visit, change: EnvironmentChange) -> web.StreamResponse:
         return visit.found(await service.update_environment(visit.by, visit.place, change, visit.version()))
 
     return [
-        door.route("POST", path, Right.OWN, create),
+        door.write("POST", path, Right.OWN, NewEnvironment, create),
         door.route("GET", path, Right.READ, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{path}/{{environment}}", Right.READ, get),
-        door.route("PATCH", f"{path}/{{environment}}", Right.OWN, update),
+        door.write("PATCH", f"{path}/{{environment}}", Right.OWN, EnvironmentChange, update),
     ]

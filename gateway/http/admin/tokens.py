@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.admin.roles import Right
 from gateway.admin.tokens import NewToken
 from gateway.http.admin.visit import Visit
-from gateway.http.request import read_object, typed
 from gateway.http.response import json_response
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     service = door.services.tokens
     path = "/v1/admin/tokens"
 
-    async def create(visit: Visit) -> web.StreamResponse:
-        wanted = typed(NewToken, await read_object(visit.request))
+    async def create(visit: Visit, wanted: NewToken) -> web.StreamResponse:
         visit.admin.check(Right.OWN, wanted.tenant, wanted.environment)
         return visit.created(await service.create(visit.by, wanted))
 
@@ -35,7 +33,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         return json_response({"deleted": True, **gone})
 
     return [
-        door.route("POST", path, Right.OWN, create),
+        door.write("POST", path, Right.OWN, NewToken, create),
         door.route("GET", path, Right.OWN, listed, parameters=("limit", "cursor")),
         door.route("GET", f"{path}/{{token}}", Right.OWN, get),
         door.route("DELETE", f"{path}/{{token}}", Right.OWN, revoke),
