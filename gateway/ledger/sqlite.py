@@ -1,16 +1,18 @@
-"""The embedded ledger: one SQLite file, one writer thread that commits all waiting records together.
+"""The embedded ledger: one SQLite file, and all waiting records in one transaction.
 
-`synchronous=FULL` in WAL mode: a record that was reported written survives a power cut. One process may hold the
-file, by a lock that ends with the process; recovery relies on that.
+Rows are written by the event loop itself, into SQLite's page cache: that takes microseconds, and handing each
+statement to another thread would cost more in waiting for the interpreter's lock. Only the commit, which waits for the
+disk, runs in a thread; what comes meanwhile is the next transaction. `synchronous=FULL` in WAL mode: a record that was
+reported written survives a power cut. One process may hold the file, by a lock that ends with the process; recovery
+relies on that.
 """
 
 import asyncio
 import fcntl
 import os
-import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -44,31 +46,36 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, *, readers: int = 2) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._head = Head()
+        self._waiting: list[_Waiting] = []
+        self._busy = False
+        self._closed = False
+        self._idle = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._writer: _Writer | None = None
+        self._look: sqlite3.Connection | None = None
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="ledger-commit")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="ledger-read")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock_file: int | None = None
-        self._broken: str | None = None
 
     async def open(self) -> None:
-        """Take the file's lock, read the chain's head and start the writer. Raises `LedgerInUse`."""
+        """Take the file's lock and read the chain's head. Raises `LedgerInUse`."""
         self._lock_file = take_lock(self._path)
         self._loop = asyncio.get_running_loop()
-        started: asyncio.Future[None] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="ledger-write", daemon=True)
-        self._thread.start()
-        await started
+        raw = connect(self._path)
+        self._opened.append(raw)
+        self._writer = _Writer(raw, engine_over(raw).connect(), last_link(raw))
+        self._look = connect(self._path)
+        self._look.execute("PRAGMA query_only=ON")
+        self._opened.append(self._look)
+        self._idle.set()
 
     async def close(self) -> None:
-        """Write what waits, then end the threads and give the lock back."""
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        """Write what waits, then close the file and give the lock back."""
+        await self._idle.wait()
+        self._closed = True
+        await asyncio.to_thread(self._committer.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._opened:
             connection.close()
@@ -78,17 +85,24 @@ class SqliteDatabase:
 
     def head(self) -> Head:
         """Return the last durable link of the chain."""
-        return self._head
+        assert self._writer is not None
+        return self._writer.durable
 
     async def commit(self, record: Record) -> Outcome:
         """Write a record and return when it is on disk."""
-        assert self._loop is not None
+        if self._closed or self._loop is None:
+            raise StateUnavailable("The ledger is closed.")
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._queue.put(_Waiting(record, future))
+        self._waiting.append(_Waiting(record, future))
+        if not self._busy:
+            # Not at once: what else is ready to run in this turn of the loop may bring records for the same commit.
+            self._busy = True
+            self._idle.clear()
+            self._loop.call_soon(self._write_batch)
         return await future
 
     async def write(self, job: Callable[[Connection], ResultT], *events: EventRow) -> ResultT:
-        """Run a control-plane job and append events, in one transaction."""
+        """Run a control-plane job and append events, in one transaction. Jobs are short: the loop waits for them."""
         outcome = await self.commit(Record(job=job, events=list(events)))
         return cast("ResultT", cast("Written", outcome).value)
 
@@ -97,8 +111,14 @@ class SqliteDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
 
     async def fetch(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Return the first row of a look-up by key."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._fetch, statement, parameters)
+        """Return the first row of a look-up by key: a few pages of the cache, which no writer can lock."""
+        if self._look is None:
+            raise StateUnavailable("The ledger is closed.")
+        try:
+            row: tuple[Any, ...] | None = self._look.execute(statement, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise StateUnavailable(f"The ledger cannot be read: {error}.") from error
+        return row
 
     def _read(self, job: Callable[[Connection], ResultT]) -> ResultT:
         try:
@@ -107,86 +127,77 @@ class SqliteDatabase:
         except sqlite3.OperationalError as error:
             raise StateUnavailable(f"The ledger cannot be read: {error}.") from error
 
-    def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        self._reader()
-        raw: sqlite3.Connection = self._local.raw
-        try:
-            row: tuple[Any, ...] | None = raw.execute(statement, parameters).fetchone()
-        except sqlite3.OperationalError as error:
-            raise StateUnavailable(f"The ledger cannot be read: {error}.") from error
-        return row
-
     def _reader(self) -> Engine:
         engine: Engine | None = getattr(self._local, "engine", None)
         if engine is None:
             raw = connect(self._path)
             raw.execute("PRAGMA query_only=ON")
             self._opened.append(raw)
-            self._local.raw = raw
             engine = self._local.engine = engine_over(raw)
         return engine
 
-    def _run(self, started: "asyncio.Future[None]") -> None:
+    def _write_batch(self) -> None:
+        """Write all that waits, and let a thread wait for the disk."""
         assert self._loop is not None
-        try:
-            raw = connect(self._path)
-            self._head = last_link(raw)
-        except sqlite3.Error as error:
-            self._loop.call_soon_threadsafe(started.set_exception, error)
+        assert self._writer is not None
+        batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+        results = self._writer.write_all([waiting.record for waiting in batch])
+        if isinstance(results, StateUnavailable):
+            self._ended(batch, [results] * len(batch))
             return
-        self._loop.call_soon_threadsafe(started.set_result, None)
-        connection = engine_over(raw).connect()
-        writer = _Writer(raw, connection)
-        while True:
-            batch, ended = self._next_batch()
-            if batch:
-                results = writer.write_all(batch, self._head)
-                self._head = writer.head
-                self._loop.call_soon_threadsafe(_resolve, batch, results)
-            if ended:
-                break
-        raw.close()
+        commit = self._loop.run_in_executor(self._committer, self._writer.commit)
+        commit.add_done_callback(lambda done: self._committed(batch, results, done))
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        """Wait for one record, then take all others that wait. The second value says that the end was asked for."""
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        batch = [first]
-        while len(batch) < _BATCH:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, True
-            batch.append(item)
-        return batch, False
+    def _committed(
+        self,
+        batch: list[_Waiting],
+        results: Sequence[Outcome | BaseException],
+        done: "asyncio.Future[StateUnavailable | None]",
+    ) -> None:
+        refused = done.result()
+        self._ended(batch, results if refused is None else [refused] * len(batch))
+
+    def _ended(self, batch: list[_Waiting], results: Sequence[Outcome | BaseException]) -> None:
+        _resolve(batch, results)
+        assert self._loop is not None
+        if self._waiting:
+            self._loop.call_soon(self._write_batch)
+        else:
+            self._busy = False
+            self._idle.set()
 
 
 class _Writer:
-    """Writes batches on the writer thread."""
+    """Writes batches into one transaction at a time. `head` runs ahead of `durable` until the commit."""
 
-    def __init__(self, raw: sqlite3.Connection, connection: Connection) -> None:
+    def __init__(self, raw: sqlite3.Connection, connection: Connection, head: Head) -> None:
         self._raw = raw
         self._connection = connection
-        self.head = Head()
-
-    def write_all(self, batch: list[_Waiting], head: Head) -> list[Outcome | BaseException]:
-        """Write a batch in one transaction. Where the disk refuses, nothing of it is written."""
         self.head = head
-        raw = self._raw
+        self.durable = head
+
+    def write_all(self, records: Sequence[Record]) -> "list[Outcome | BaseException] | StateUnavailable":
+        """Write records, without committing. Where SQLite refuses, nothing of them is written."""
         try:
-            raw.execute("BEGIN IMMEDIATE")
-            results = [self._write(waiting.record) for waiting in batch]
-            raw.execute("COMMIT")
+            self._raw.execute("BEGIN IMMEDIATE")
+            return [self._write(record) for record in records]
+        except Exception as error:  # whatever it is, everybody in the batch must hear of it
+            return self._undone(error)
+
+    def commit(self) -> StateUnavailable | None:
+        """Wait until it is on disk. Returns why it is not."""
+        try:
+            self._raw.execute("COMMIT")
         except sqlite3.Error as error:
-            self.head = head
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-            refused = StateUnavailable(f"The ledger cannot be written: {error}.", retry_after_ms=1000)
-            return [refused for _ in batch]
-        return results
+            return self._undone(error)
+        self.durable = self.head
+        return None
+
+    def _undone(self, error: Exception) -> StateUnavailable:
+        self.head = self.durable
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
+        return StateUnavailable(f"The ledger cannot be written: {type(error).__name__}: {error}.", retry_after_ms=1000)
 
     def _write(self, record: Record) -> Outcome | BaseException:
         if record.job is not None:
@@ -279,7 +290,7 @@ class _Writer:
         )
 
 
-def _resolve(batch: list[_Waiting], results: list[Outcome | BaseException]) -> None:
+def _resolve(batch: Sequence[_Waiting], results: Sequence[Outcome | BaseException]) -> None:
     for waiting, result in zip(batch, results, strict=True):
         if waiting.future.done():
             continue
