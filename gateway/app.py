@@ -90,6 +90,7 @@ from gateway.waiters import Waiters
 from gateway.waiting import Waiting
 
 _log = structlog.get_logger("gatehouse.app")
+_LEAST_DRAIN_SECONDS = 0.01  # aiohttp waits for ever where it is told to wait for 0 seconds
 
 
 class Gateway:
@@ -365,7 +366,7 @@ class Gateway:
         self._runner = web.AppRunner(
             self.application(),
             access_log=None,
-            shutdown_timeout=settings.drain_seconds,
+            shutdown_timeout=max(settings.drain_seconds, _LEAST_DRAIN_SECONDS),
             max_field_size=16_384,
             max_line_size=16_384,
         )

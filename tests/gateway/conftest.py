@@ -1,0 +1,67 @@
+"""A gateway with two simulated vendors for each test, over a home that was set up once."""
+
+import importlib.util
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.github.simulator import GitHubSimulator
+from tests.gateway.caller import Caller
+from tests.gateway.world import World, fresh_home
+
+_CASES = Path(__file__).parents[1] / "connectors" / "github" / "cases.py"
+
+
+@pytest.fixture(scope="session")
+def pristine_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that nobody has used: copied for each test, because to make one takes a second."""
+    path = tmp_path_factory.mktemp("pristine") / "home"
+    fresh_home(path)
+    return path
+
+
+@pytest.fixture
+async def make_world(pristine_home: Path, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    """Make an opened world with settings of one's own."""
+    made: list[World] = []
+
+    async def make(**settings: Any) -> World:
+        home = tmp_path / f"home{len(made)}"
+        shutil.copytree(pristine_home, home)
+        world = World(home, **settings)
+        await world.open()
+        made.append(world)
+        return world
+
+    yield make
+    for world in made:
+        await world.close()
+
+
+@pytest.fixture
+async def world(make_world: Callable[..., Awaitable[World]]) -> World:
+    return await make_world()
+
+
+@pytest.fixture
+async def bot(world: World) -> Caller:
+    """An agent of tenant acme that may do everything at the toy shop and at GitHub."""
+    agent = await world.agent("bot")
+    for name in ("toy/main", "github/main"):
+        await world.grant(agent, await world.connection(name))
+    return agent
+
+
+@pytest.fixture(scope="session")
+def arrange() -> Callable[[GitHubSimulator], dict[str, dict[str, Any]]]:
+    """The function that fills a simulated GitHub and returns one valid input for every action."""
+    spec = importlib.util.spec_from_file_location("github_cases", _CASES)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Callable[[GitHubSimulator], dict[str, dict[str, Any]]] = module.arrange
+    return found
