@@ -34,6 +34,8 @@ def sandbox_settings(settings: Settings) -> Settings:
         update={
             "host": "127.0.0.1",
             "metrics_host": "127.0.0.1",
+            # A gateway beside the sandbox may hold the default; `sandbox.json` tells which port it became.
+            "metrics_port": settings.metrics_port if "metrics_port" in settings.model_fields_set else 0,
             "opened_networks": ["127.0.0.0/8", "::1/128"],
             "intake_per_second": 100_000,
             "agent_per_minute": 6_000_000,
