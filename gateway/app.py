@@ -43,6 +43,7 @@ from gateway.clock import Clock, SystemClock
 from gateway.cursor import Cursors
 from gateway.evidence.timeline import Timeline
 from gateway.execute import Executor
+from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.http.actions import ActionRoutes
@@ -51,7 +52,6 @@ from gateway.http.agent import AgentDoor
 from gateway.http.approval_page import ApprovalPage
 from gateway.http.calls import CallRoutes
 from gateway.http.edge import edge, sign_answer
-from gateway.http.fault import log_fault
 from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes

@@ -6,6 +6,8 @@ from typing import Any
 from connectors.sdk.drive import drive
 from connectors.sdk.errors import (
     ActionError,
+    Internal,
+    OutcomeUnknown,
     StateUnavailable,
     UpstreamInvalidResponse,
 )
@@ -14,6 +16,7 @@ from gateway.answers import Answers
 from gateway.call import Answer, Judged, Opened, Resolved
 from gateway.clock import Clock
 from gateway.ending import Ending, ending_of
+from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Idempotency
@@ -184,17 +187,22 @@ class Executor:
             except Settled as settled:
                 return settled.output
             except UpstreamInvalidResponse as error:
-                return await self._unreadable(judged, trip, error)
+                if trip.handed_over:
+                    error.members.setdefault("applied", "unknown")
+                return await self._look_instead(judged, trip, error)
+            except ActionError:
+                raise
+            except Exception as error:  # the recorder's edge: a fault of a handler must not leave its call open
+                log_fault(error, judged.call.asked.trace.id)
+                return await self._look_instead(judged, trip, _our_fault(judged, handed_over=trip.handed_over))
 
-    async def _unreadable(self, judged: Judged, trip: Trip, error: UpstreamInvalidResponse) -> Any:
-        """An effect's answer says success and cannot be read: look whether it is there."""
-        if not trip.handed_over:
-            raise error
-        answers = self.answering(judged, trip, recorded=False)
-        found = await self._reconciler.look(judged.typed, judged.rendered.api, answers)
-        if found is not None:
-            return found
-        error.members.setdefault("applied", "unknown")
+    async def _look_instead(self, judged: Judged, trip: Trip, error: ActionError) -> Any:
+        """An effect's answer could not be used: return what is found at the vendor, else raise the error."""
+        if trip.handed_over:
+            answers = self.answering(judged, trip, recorded=False)
+            found = await self._reconciler.look(judged.typed, judged.rendered.api, answers)
+            if found is not None:
+                return found
         raise error
 
     async def _finish(self, call: Opened, answer: Answer, ending: Ending) -> None:
@@ -208,3 +216,13 @@ class Executor:
                 await self._sleep(0.2 * 2**attempt)
             else:
                 return
+
+
+def _our_fault(judged: Judged, *, handed_over: bool) -> ActionError:
+    name = judged.target.action.name
+    if handed_over:
+        return OutcomeUnknown(
+            f"{name} was sent, and a fault of ours kept its answer from being read.",
+            hint=f"Look at {judged.target.connector.title} first; an operator closes the call with its outcome.",
+        )
+    return Internal(f"A fault of ours ended {name} before anything was changed.")

@@ -9,8 +9,8 @@ from connectors.sdk.errors import ActionError, Internal, Overloaded, Unauthentic
 from gateway.admin.directory import Directory
 from gateway.allowance import Allowances
 from gateway.call import Principal
+from gateway.fault import log_fault
 from gateway.http.edge import ADDRESS
-from gateway.http.fault import log_fault
 from gateway.http.request import bearer
 from gateway.http.response import problem_response
 from gateway.limits import Charge, Limiter, Policy, headers, refuse

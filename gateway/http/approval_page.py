@@ -31,8 +31,8 @@ from gateway.admin.tokens import AdminTokens
 from gateway.approvals import Approval, Approvals
 from gateway.clock import Clock
 from gateway.cursor import Cursors
+from gateway.fault import log_fault
 from gateway.http import approval_view as view
-from gateway.http.fault import log_fault
 from gateway.http.request import address_of, typed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Middleware
 
 from connectors.sdk.errors import ActionError, Internal, MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
 from connectors.sdk.hosts import Network
-from gateway.http.fault import log_fault
+from gateway.fault import log_fault
 from gateway.http.request import address_of
 from gateway.http.response import problem_response
 from gateway.limits import Charge, Limiter, Policy, refuse

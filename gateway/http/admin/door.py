@@ -29,6 +29,7 @@ from gateway.admin.tokens import AdminTokens
 from gateway.admin.usage import Usage
 from gateway.clock import Clock
 from gateway.cursor import Cursors
+from gateway.fault import log_fault
 from gateway.http.admin import (
     access_requests,
     agents,
@@ -45,7 +46,6 @@ from gateway.http.admin import (
     usage,
 )
 from gateway.http.admin.visit import Visit
-from gateway.http.fault import log_fault
 from gateway.http.request import address_of, bearer, check_parameters, read_object, typed
 from gateway.http.response import problem_response
 from gateway.ids import new_id

@@ -2,7 +2,7 @@
 
 import structlog
 
-_log = structlog.get_logger("gatehouse.http")
+_log = structlog.get_logger("gatehouse.fault")
 
 
 def log_fault(error: BaseException, trace: str) -> None:
