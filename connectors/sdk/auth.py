@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,60 @@ class StaticToken:
 
 
 @dataclass(frozen=True, slots=True)
+class BasicToken:
+    """A token that is sent together with whose it is, as HTTP Basic (RFC 7617). Never refreshed.
+
+    The credential holds `username` and `token`; `form` gets both, parted by a colon and in Base64.
+    """
+
+    id: str = "token"
+    title: str = "API token"
+    header: str = "authorization"
+    form: str = "Basic {token}"
+
+
+def same_scopes(needed: frozenset[str]) -> frozenset[str]:
+    """Return what actions need as it is: the vendor's OAuth has the words that the actions are declared with."""
+    return needed
+
+
+@dataclass(frozen=True, slots=True)
+class RootInToken:
+    """The API's root stands in the token answer, such as Salesforce's `instance_url`."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootInList:
+    """The API's root is one of a list that the vendor gives for a token, such as Atlassian's accessible resources.
+
+    `url` answers a JSON array of objects; it may hold `{api}`, the origin of the vendor's API. `root` is the API root
+    of one object, with its members in braces: `{api}/ex/jira/{id}`. `site` is the member with the address that
+    people know, `title` the one with its name. `suits` leaves out objects of the vendor's other products.
+    """
+
+    url: str
+    root: str
+    site: str = "url"
+    title: str = "name"
+    suits: Callable[[Mapping[str, object]], bool] = bool
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthUser:
     """OAuth 2.0 on behalf of a user: a pair of access and refresh token.
 
     URLs may hold `{origin}`, the connection's web origin. `single_use_refresh` says that the vendor ends a
-    refresh token when it is used; `error_in_success` that its token endpoint answers errors with status 200.
+    refresh token when it is used, `refresh_grace` how long after that its documentation still lets it be presented;
+    `error_in_success` that its token endpoint answers errors with status 200.
+
+    For the browser flow: `oauth_scopes` gives the least scopes of OAuth for the vendor scopes that actions need,
+    `always_scopes` are asked for besides (`offline_access`), parted by `scope_separator`. `authorize_params` are
+    further constants of the authorize URL. `client_auth` says where the token endpoint wants client id and secret.
+    `discover` says how the API's root is found once there is a token; without it, it is the connection's base URL.
+    `issuer` is the `iss` that the vendor gives with a code (RFC 9207): where it is declared, an answer without it or
+    with another is refused.
     """
 
     authorize_url: str
@@ -32,6 +82,15 @@ class OAuthUser:
     single_use_refresh: bool = True
     error_in_success: bool = False
     revoke_url: str | None = None
+    refresh_grace: timedelta | None = None
+    oauth_scopes: Callable[[frozenset[str]], frozenset[str]] = same_scopes
+    always_scopes: frozenset[str] = frozenset()
+    scope_separator: str = " "
+    authorize_params: Mapping[str, str] = field(default_factory=dict[str, str])
+    client_auth: Literal["post", "basic", "json"] = "post"
+    pkce: bool = True
+    discover: RootInToken | RootInList | None = None
+    issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +112,7 @@ class AppInstallation:
     revoke_path: str | None = None
 
 
-AuthMethod = StaticToken | OAuthUser | AppInstallation
+AuthMethod = StaticToken | BasicToken | OAuthUser | AppInstallation
 
 MissingScopes = Callable[[str, frozenset[str], frozenset[str]], frozenset[str]]
 

@@ -1,12 +1,17 @@
-"""OAuth 2.0 at a vendor's token endpoint: refresh (RFC 6749, section 6) and revocation (RFC 7009), by Authlib."""
+"""OAuth 2.0 at a vendor's token endpoint: refresh (RFC 6749, section 6) and revocation (RFC 7009), by Authlib.
+
+How a code becomes the first pair of tokens is in `authorize`.
+"""
 
 import re
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 import httpx
+import orjson
 from authlib.deprecate import AuthlibDeprecationWarning  # type: ignore[import-untyped]
 
 with warnings.catch_warnings():
@@ -51,16 +56,16 @@ async def refresh(
     may have been spent: the answer was lost or could not be read.
     """
     url = address(method.token_url, target)
-    async with _client(road, fields) as client:
-        client.register_compliance_hook("refresh_token_response", _check_status)
+    async with client_for(road, method, fields) as client:
+        client.register_compliance_hook("refresh_token_response", check_status)
         with by_phase():
             try:
                 answer = await client.refresh_token(url, refresh_token=fields["refresh_token"])
             except OAuthError as error:
-                raise _refusal(error) from None  # its description is the vendor's text
+                raise refusal(error, _REFUSALS) from None  # its description is the vendor's text
             except (httpx.HTTPStatusError, ValueError, TypeError, AttributeError, KeyError) as error:
                 raise Unanswered(f"its answer is not what OAuth describes ({type(error).__name__})") from None
-    return _granted(cast("Mapping[str, object]", answer), fields["refresh_token"], now)
+    return obtained(cast("Mapping[str, object]", answer), fields["refresh_token"], now)
 
 
 async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[str, str]) -> bool:
@@ -73,7 +78,7 @@ async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[
     token, hint = fields.get("refresh_token"), "refresh_token"
     if not token:
         token, hint = fields["access_token"], "access_token"
-    async with _client(road, fields) as client:
+    async with client_for(road, method, fields) as client:
         with by_phase():
             answer = await client.revoke_token(address(method.revoke_url, target), token=token, token_type_hint=hint)
     return bool(answer.status_code == 200)
@@ -90,12 +95,14 @@ def scopes_of(text: object) -> frozenset[str] | None:
     return found or None
 
 
-def _client(road: Road, fields: Mapping[str, str]) -> Any:
-    return AsyncOAuth2Client(
+def client_for(road: Road, method: OAuthUser, fields: Mapping[str, str]) -> Any:
+    """Return Authlib's client for one exchange, which proves itself as the method says; close it afterwards."""
+    proof = f"client_secret_{method.client_auth}" if fields.get("client_secret") else "none"
+    client = AsyncOAuth2Client(
         client_id=fields.get("client_id"),
         client_secret=fields.get("client_secret"),
-        token_endpoint_auth_method="client_secret_post" if fields.get("client_secret") else "none",
-        revocation_endpoint_auth_method="client_secret_post" if fields.get("client_secret") else "none",
+        token_endpoint_auth_method=proof,
+        revocation_endpoint_auth_method=proof,
         token={"access_token": fields.get("access_token", ""), "token_type": "bearer"},
         transport=road.transport(),
         timeout=road.timeout,
@@ -103,9 +110,20 @@ def _client(road: Road, fields: Mapping[str, str]) -> Any:
         trust_env=False,
         headers={"user-agent": USER_AGENT},
     )
+    client.register_client_auth_method(("client_secret_json", _as_json))
+    return client
 
 
-def _check_status(answer: httpx.Response) -> httpx.Response:
+def _as_json(client: Any, method: str, uri: str, headers: Any, body: bytes | str) -> tuple[str, Any, bytes]:
+    """Write the request as a JSON object with client id and secret, as Atlassian and Zendesk document it."""
+    del method
+    text = body.decode() if isinstance(body, bytes) else body
+    proof = {"client_id": client.client_id, "client_secret": client.client_secret}
+    headers["Content-Type"] = "application/json"
+    return uri, headers, orjson.dumps(dict(parse_qsl(text)) | proof)
+
+
+def check_status(answer: httpx.Response) -> httpx.Response:
     """Judge by status before Authlib reads the body."""
     if answer.status_code == 429:
         raise NotProcessed("it has a limit on token requests", wait_of(answer.headers) or 60.0)
@@ -125,16 +143,18 @@ def _speaks_oauth(answer: httpx.Response) -> bool:
     return isinstance(found, dict) and "error" in found
 
 
-def _refusal(error: Any) -> Exception:
+def refusal(error: Any, words: Mapping[str, str]) -> Exception:
+    """Return what an OAuth error means, in our words for its code."""
     code = error.error if isinstance(error.error, str) else ""
     if code in _TURNED_AWAY:
         return NotProcessed("it is not available for now")
     if code == "server_error":
         return Unanswered("it reports a failure of its own")
-    return TokenRefused(_REFUSALS.get(code, "the token endpoint refuses it"))
+    return TokenRefused(words.get(code, "the token endpoint refuses it"))
 
 
-def _granted(answer: Mapping[str, object], old_refresh: str, now: datetime) -> Obtained:
+def obtained(answer: Mapping[str, object], old_refresh: str | None, now: datetime) -> Obtained:
+    """Read a token answer. Raises `Unanswered` for one that holds no token that can be used."""
     access = usable(answer.get("access_token"))
     if access is None:
         raise Unanswered("its answer holds no access token")

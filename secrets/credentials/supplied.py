@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from connectors.sdk.auth import AppInstallation, AuthMethod, OAuthUser, StaticToken
+from connectors.sdk.auth import AppInstallation, AuthMethod, BasicToken, OAuthUser, StaticToken
 from connectors.sdk.errors import InvalidInput, Issue
 from credentials.app import KeyUnreadable, private_key
 from credentials.store import Credential
@@ -46,6 +46,29 @@ def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential
     return Credential(method=method.id, fields=taken)
 
 
+def is_client(method: AuthMethod, fields: Mapping[str, object]) -> bool:
+    """Whether the fields hold only the client with which a person can be asked to authorize."""
+    return isinstance(method, OAuthUser) and "client_id" in fields and fields.keys() <= _CLIENT.keys()
+
+
+def check_client(method: OAuthUser, fields: Mapping[str, object]) -> dict[str, str]:
+    """Return client id and secret. Raises `InvalidInput` with a pointer for each fault."""
+    taken: dict[str, str] = {}
+    issues: list[Issue] = []
+    for name, check in _CLIENT.items():
+        value = fields.get(name)
+        if value is None and name != "client_id":
+            continue
+        fault = check(value) if isinstance(value, str) else "must be a string"
+        if fault:
+            issues.append(Issue(fault, pointer=f"/{name}"))
+        else:
+            taken[name] = str(value)
+    if issues:
+        raise InvalidInput(f"The client does not fit {method.title}.", issues=issues)
+    return taken
+
+
 def required_fields(method: AuthMethod) -> frozenset[str]:
     """Return the fields that every credential of the method has."""
     return frozenset(_FIELDS[type(method)][0])
@@ -54,6 +77,12 @@ def required_fields(method: AuthMethod) -> frozenset[str]:
 def _token_fault(value: str) -> str | None:
     if usable(value) is None:
         return "must be visible ASCII characters without spaces or line ends, at most 16384"
+    return None
+
+
+def _username_fault(value: str) -> str | None:
+    if not 1 <= len(value) <= 255 or not value.isprintable() or ":" in value:
+        return "must be 1 to 255 characters without colons and line ends"
     return None
 
 
@@ -95,15 +124,16 @@ def _escaped(name: str) -> str:
     return str(name)[:64].replace("~", "~0").replace("/", "~1")
 
 
+_CLIENT: Mapping[str, _Check] = {"client_id": _id_fault, "client_secret": _secret_fault}
 _FIELDS: Mapping[type, tuple[Mapping[str, _Check], Mapping[str, _Check]]] = {
     StaticToken: ({"token": _token_fault}, {}),
+    BasicToken: ({"username": _username_fault, "token": _token_fault}, {}),
     OAuthUser: (
         {"access_token": _token_fault},
         {
             "refresh_token": _token_fault,
             "expires_at": _moment_fault,
-            "client_id": _id_fault,
-            "client_secret": _secret_fault,
+            **_CLIENT,
         },
     ),
     AppInstallation: ({"app_id": _id_fault, "installation_id": _number_fault, "private_key": _key_fault}, {}),
