@@ -7,7 +7,6 @@ Unknowable                 unknown
 """
 
 from collections.abc import Awaitable, Callable
-from itertools import chain, repeat
 from typing import Any
 
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
@@ -18,8 +17,9 @@ from gateway.call import Judged, Typed
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _LOOKS = (0.0, 0.3, 1.0)
-_REPEATS = (0.2, 0.5, 1.0, 2.0, 4.0)
+_REPEATS = (0.2, 0.5, 1.0, 2.0, *[4.0] * 12)
 _PAUSE = 2.0
+_MOST_PAUSES = 30
 _GRACE_SECONDS = 15.0
 
 Answers = Callable[[Asked], Awaitable[object]]
@@ -74,13 +74,10 @@ class Reconciler:
         strategy = typed.target.action.idempotency
         if not isinstance(strategy, Reconcile | NaturalKey):
             return None
-        waits, readable = iter(looks), True
-        while True:
-            wait = next(waits, None)
-            if wait is None:
-                if readable or self._monotonic() + _PAUSE >= until:
-                    return None
-                wait = _PAUSE
+        readable = True
+        for place, wait in enumerate((*looks, *[_PAUSE] * _MOST_PAUSES)):
+            if place >= len(looks) and (readable or self._monotonic() + wait >= until):
+                return None
             if wait:
                 await self._sleep(wait)
             try:
@@ -91,6 +88,7 @@ class Reconciler:
             if found is not None:
                 return found
             readable = True
+        return None
 
     async def read(self, strategy: Reconcile | NaturalKey, judged: Judged, answers: Answers) -> Any:
         """Read whether the effect is there. Unlike `look` it raises where the read fails: that is not an absence."""
@@ -104,7 +102,7 @@ class Reconciler:
             found = await self.look(judged.typed, judged.rendered.api, answers)
             if found is not None:
                 raise Settled(found)
-        for wait in chain(_REPEATS, repeat(_REPEATS[-1])):
+        for wait in _REPEATS:
             if self._monotonic() + wait >= trip.deadline:
                 break
             await self._sleep(wait)
