@@ -30,8 +30,8 @@ class SystemClock:
 
 
 def stamp(moment: datetime) -> str:
-    """Write a moment as RFC 3339 UTC with milliseconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """Write a moment in UTC as RFC 3339 with milliseconds."""
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def moment(text: str) -> datetime:
