@@ -39,7 +39,7 @@ def unfinished(rows: Rows) -> list[Unfinished]:
 def reopen_without_key(row: Unfinished, clock: Clock) -> Opened:
     """Return a call that may only be ended: nobody stands behind it."""
     agent = Agent(row.agent, row.tenant, row.environment, "", {}, ())
-    trace = CallTrace("0" * 32, "0" * 16, sampled=False, tracer=None)
+    trace = CallTrace("0" * 32, "0" * 16, sampled=False, sink=None)
     asked = Asked(Principal("", agent, (), {}), row.action, b"", Options(), "", trace)
     return Opened(
         asked,
