@@ -15,7 +15,7 @@ from typing import Any
 
 from connectors.sdk import DeclarationError, Located
 from connectors.sdk.drive import drive
-from connectors.sdk.errors import ActionError, Internal, PolicyDenied, TryLater
+from connectors.sdk.errors import ActionError, Internal, PolicyDenied, StateUnavailable, TryLater
 from connectors.sdk.exchange import Asked as HandlerAsked
 from connectors.sdk.exchange import Request
 from connectors.sdk.upstream import Upstream
@@ -145,6 +145,8 @@ class Pipeline:
                 call.events.clear()
                 return self._answers.waiting(judged, "queued")
             return await self._executor.resume(judged)
+        except StateUnavailable:
+            raise  # it may have been sent: the ledger has how far it came, and recovery goes on from there
         except ActionError as error:
             answer = self._answers.failed(call, error)
             await self._journal.finish(call, answer, ending_of(error, handed_over=False))
@@ -200,17 +202,22 @@ class Pipeline:
         check_health(judged.target)
         if judged.target.action.writes:
             self._freezes.check_writes()
-        charges: list[Charge] | None = None
+        charges: list[Charge] = []
+        told = list(judged.call.events)
         try:
             if isinstance(decision, Ask):
                 return await self._approvals.park(judged)
             with judged.call.asked.trace.stage("limits"):
                 charges = self._take(judged)
             if judged.call.asked.options.respond_async:
-                return await self._queue(judged)
+                answer = await self._queue(judged)
+                self._allowances.give_back(charges)  # what waits uses no limit: it is charged when it runs
+                return answer
             return await self._executor.run(judged)
         except KeyTaken as lost:
-            self._allowances.give_back(charges or [])
+            self._allowances.give_back(charges)
+            judged.rendered.handler.close()
+            judged.call.events = told  # the rest tells of a request that was never sent
             return await self._replay(judged.call, self._idempotency.same(judged.typed, lost.taken))
 
     def _take(self, judged: Judged) -> list[Charge]:
@@ -276,7 +283,9 @@ class Pipeline:
                 raise Internal(f"{target.action.name}: a locate read must not have an effect.")
             return await self._road.send(trip, what)
 
-        return await drive(fact.read(api, typed.input), reading)  # type: ignore[arg-type]
+        located: str = await drive(fact.read(api, typed.input), reading)  # type: ignore[arg-type]
+        await trip.record()
+        return located
 
     async def _refused(self, call: Opened, error: ActionError) -> Answer:
         """Record a call that ended before it was claimed. A call that is durable already keeps its own end."""
