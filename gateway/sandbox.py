@@ -25,7 +25,7 @@ from scopes.grant import Autonomy
 TENANT, ENVIRONMENT, AGENT = "sandbox", "dev", "try-me"
 PLACE = Place(TENANT, ENVIRONMENT)
 BY = at_start("sandbox")
-_ACCOUNTS: Mapping[str, Mapping[str, str]] = {"github": {"token": "ghp_sandbox"}}
+ACCOUNTS: Mapping[str, Mapping[str, str]] = {"github": {"token": "ghp_sandbox"}}
 
 
 def sandbox_settings(settings: Settings) -> Settings:
@@ -123,7 +123,7 @@ async def _make_tenant(gateway: Gateway) -> None:
 async def _connect(gateway: Gateway, connector: str, url: str) -> str:
     """Make the connection and the grant of a simulator, or point the one there is at its address of today."""
     name, admin = f"{connector}/main", gateway.admin
-    credential = dict(_ACCOUNTS[connector])
+    credential = dict(ACCOUNTS[connector])
     try:
         found = await admin.connections.get(PLACE, name)
     except NotFound:

@@ -136,5 +136,4 @@ async def find_deleted(api: Upstream, what: OneBranch) -> Done | None:
 )
 async def delete_branch(api: Upstream, what: OneBranch) -> Done:
     """Delete a branch. Open pull requests that come from it are closed; the default branch cannot be deleted."""
-    await api.delete("/repos/{owner}/{repo}/git/refs/heads/{branch+}", what)
-    return Done()
+    return api.done(await api.delete("/repos/{owner}/{repo}/git/refs/heads/{branch+}", what))

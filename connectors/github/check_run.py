@@ -31,7 +31,9 @@ class ListChecks(PageQuery):
     repo: Repo
     ref: str = Field(min_length=1, max_length=255, description="Branch, tag or commit.")
     name: str | None = Field(default=None, max_length=255)
-    status: Literal["queued", "in_progress", "completed"] | None = None
+    status: Literal["queued", "in_progress", "completed"] | None = Field(
+        default=None, description="Only runs in this state."
+    )
 
 
 class _Checks(Output):

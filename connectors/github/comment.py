@@ -44,7 +44,9 @@ class ListComments(PageQuery):
     owner: Owner
     repo: Repo
     number: Number
-    updated_since: AwareDatetime | None = None
+    updated_since: AwareDatetime | None = Field(
+        default=None, description="Only comments changed at or after this time."
+    )
 
 
 class CreateComment(OfIssue):
@@ -147,5 +149,4 @@ async def find_deleted(api: Upstream, what: OneComment) -> Done | None:
 )
 async def delete_comment(api: Upstream, what: OneComment) -> Done:
     """Delete a comment for good. To correct one, `github.comment.update` keeps its place in the conversation."""
-    await api.delete(COMMENT, what)
-    return Done()
+    return api.done(await api.delete(COMMENT, what))

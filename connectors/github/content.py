@@ -81,8 +81,10 @@ class UpdateContent(InRepository):
 
     path: Path
     message: str = Field(min_length=1, max_length=65_000, description="The commit's message.")
-    text: str | None = Field(default=None, max_length=900_000)
-    file: FileRef | None = None
+    text: str | None = Field(
+        default=None, max_length=900_000, description="The file's new text; give either this or `file`."
+    )
+    file: FileRef | None = Field(default=None, description="An uploaded file as the new content.")
     sha: Sha | None = Field(default=None, description="The blob to replace; leave out to create the file.")
     branch: Branch | None = Field(default=None, description="The default branch when left out.")
 
@@ -263,8 +265,7 @@ async def find_deleted(api: Upstream, what: DeleteContent) -> Done | None:
 
 
 async def _still(api: Upstream, path: str, what: DeleteContent) -> Done:
-    await api.get(path, what)
-    return Done()
+    return api.done(await api.get(path, what))
 
 
 @github.action(
@@ -284,5 +285,4 @@ async def delete_content(api: Upstream, what: DeleteContent) -> Done:
     """Delete one file from a branch, as one commit. Fails with `upstream_conflict` where it has changed since."""
     body = {"message": what.message, "sha": what.sha, "branch": what.branch}
     sent = {name: value for name, value in body.items() if value is not None}
-    await api.delete(CONTENT, what, json=sent)
-    return Done()
+    return api.done(await api.delete(CONTENT, what, json=sent))

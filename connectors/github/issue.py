@@ -58,11 +58,13 @@ class ListIssues(PageQuery):
     state: Literal["open", "closed", "all"] = "open"
     labels: list[str] = Field(default_factory=list[str], max_length=20, description="Only issues with all of these.")
     assignee: str | None = Field(default=None, description="A login, `none` or `*`.")
-    creator: Login | None = None
+    creator: Login | None = Field(default=None, description="Only issues opened by this login.")
     milestone: str | None = Field(default=None, description="A milestone's number, `none` or `*`.")
-    updated_since: AwareDatetime | None = None
-    sort: Literal["created", "updated", "comments"] = "created"
-    direction: Literal["asc", "desc"] = "desc"
+    updated_since: AwareDatetime | None = Field(default=None, description="Only issues changed at or after this time.")
+    sort: Literal["created", "updated", "comments"] = Field(
+        default="created", description="What the list is ordered by."
+    )
+    direction: Literal["asc", "desc"] = Field(default="desc", description="Newest or oldest first.")
 
 
 class CreateIssue(InRepository):
@@ -71,7 +73,7 @@ class CreateIssue(InRepository):
     title: str = Field(min_length=1, max_length=256)
     body: str = Field(default="", max_length=65_000, description="GitHub Markdown.")
     labels: list[str] = Field(default_factory=list[str], max_length=100, description="Unknown ones are created.")
-    assignees: list[Login] = Field(default_factory=list[str], max_length=10)
+    assignees: list[Login] = Field(default_factory=list[str], max_length=10, description="Logins of up to 10 people.")
     milestone: int | None = Field(default=None, ge=1, description="The milestone's number.")
 
 
@@ -86,7 +88,7 @@ class UpdateIssue(OfIssue):
     )
     labels: list[str] | None = Field(default=None, max_length=100, description="Replaces all labels.")
     assignees: list[Login] | None = Field(default=None, max_length=10, description="Replaces all assignees.")
-    milestone: int | None = Field(default=None, ge=1)
+    milestone: int | None = Field(default=None, ge=1, description="Number of the milestone to put it under.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> "UpdateIssue":

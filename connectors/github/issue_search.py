@@ -32,11 +32,11 @@ class SearchIssues(PageQuery):
         max_length=256,
         description='Words, "quoted words" and qualifiers: `repo:acme/web`, `label:bug`, `is:open`, `author:hubert`.',
     )
-    kind: Literal["issue", "pull_request"] = "issue"
+    kind: Literal["issue", "pull_request"] = Field(default="issue", description="Issues or pull requests.")
     sort: Literal["created", "updated", "comments"] | None = Field(
         default=None, description="Best match when left out."
     )
-    order: Literal["asc", "desc"] = "desc"
+    order: Literal["asc", "desc"] = Field(default="desc", description="Highest or lowest first.")
 
 
 class _Results(Output):

@@ -29,7 +29,7 @@ class AddLabels(OfIssue):
 class RemoveLabel(OfIssue):
     """The label to remove."""
 
-    label: str = Field(min_length=1, max_length=256)
+    label: str = Field(min_length=1, max_length=256, description="Name of the label.")
 
 
 class Assign(OfIssue):
@@ -41,7 +41,9 @@ class Assign(OfIssue):
 class LockIssue(OfIssue):
     """The conversation to lock."""
 
-    reason: Literal["off-topic", "too heated", "resolved", "spam"] | None = None
+    reason: Literal["off-topic", "too heated", "resolved", "spam"] | None = Field(
+        default=None, description="Why the conversation is locked."
+    )
 
 
 _LABELS = TypeAdapter(list[Named])
@@ -166,8 +168,7 @@ async def find_locked(api: Upstream, what: LockIssue) -> Done | None:
 )
 async def lock(api: Upstream, what: LockIssue) -> Done:
     """Lock a conversation: only people with write access can comment from then on."""
-    await api.put(ISSUE + "/lock", what, json={"lock_reason": what.reason} if what.reason else None)
-    return Done()
+    return api.done(await api.put(ISSUE + "/lock", what, json={"lock_reason": what.reason} if what.reason else None))
 
 
 async def find_unlocked(api: Upstream, what: OfIssue) -> Done | None:
@@ -187,5 +188,4 @@ async def find_unlocked(api: Upstream, what: OfIssue) -> Done | None:
 )
 async def unlock(api: Upstream, what: OfIssue) -> Done:
     """Unlock a conversation, so that everybody who can read it can comment again."""
-    await api.delete(ISSUE + "/lock", what)
-    return Done()
+    return api.done(await api.delete(ISSUE + "/lock", what))

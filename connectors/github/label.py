@@ -49,7 +49,7 @@ class CreateLabel(OneLabel):
     """The label to create."""
 
     color: str = Field(default="ededed", pattern=r"^[0-9a-fA-F]{6}$", description="Six hexadecimal digits, no `#`.")
-    description: str = Field(default="", max_length=100)
+    description: str = Field(default="", max_length=100, description="What the label means.")
 
 
 _LIST = TypeAdapter(list[Label])
@@ -116,5 +116,4 @@ async def delete_label(api: Upstream, what: OneLabel) -> Done:
 
     To take it off a single one use `github.issue.remove_label`.
     """
-    await api.delete(LABEL, what)
-    return Done()
+    return api.done(await api.delete(LABEL, what))

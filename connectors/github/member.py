@@ -22,7 +22,7 @@ class ListMembers(PageQuery):
     """Whose members to read."""
 
     org: Owner
-    role: Literal["all", "admin", "member"] = "all"
+    role: Literal["all", "admin", "member"] = Field(default="all", description="Only members of this role.")
 
 
 _LIST = TypeAdapter(list[Member])

@@ -15,9 +15,11 @@ class MergePull(OfIssue):
     """The pull request to merge, at the head that was looked at."""
 
     sha: Sha = Field(description="`head_sha` as it was when it was reviewed; a merge of anything newer is refused.")
-    method: Literal["merge", "squash", "rebase"] = "merge"
-    commit_title: str | None = Field(default=None, max_length=256)
-    commit_message: str | None = Field(default=None, max_length=65_000)
+    method: Literal["merge", "squash", "rebase"] = Field(
+        default="merge", description="How the commits are put together."
+    )
+    commit_title: str | None = Field(default=None, max_length=256, description="Title of the merge commit.")
+    commit_message: str | None = Field(default=None, max_length=65_000, description="Text of the merge commit.")
 
 
 class Merged(Output):

@@ -44,7 +44,7 @@ class ListNotifications(PageQuery):
     limit: int = Field(default=30, ge=1, le=50, description="At most this many items on a page.")
     all: bool = Field(default=False, description="Read ones too.")
     participating: bool = Field(default=False, description="Only where the user takes part or is mentioned.")
-    updated_since: AwareDatetime | None = None
+    updated_since: AwareDatetime | None = Field(default=None, description="Only threads changed at or after this time.")
 
 
 class OneNotification(Input):
@@ -119,5 +119,4 @@ async def find_read(api: Upstream, what: OneNotification) -> Done | None:
 )
 async def mark_read(api: Upstream, what: OneNotification) -> Done:
     """Mark a notification as read, once what it asks for is done. New activity makes it unread again."""
-    await api.patch(THREAD, what)
-    return Done()
+    return api.done(await api.patch(THREAD, what))

@@ -79,8 +79,10 @@ class ListPulls(PageQuery):
     state: Literal["open", "closed", "all"] = "open"
     head: Branch | None = Field(default=None, description="Only from this branch; `owner:branch` for a fork's.")
     base: Branch | None = Field(default=None, description="Only into this branch.")
-    sort: Literal["created", "updated", "popularity", "long-running"] = "created"
-    direction: Literal["asc", "desc"] = "desc"
+    sort: Literal["created", "updated", "popularity", "long-running"] = Field(
+        default="created", description="What the list is ordered by."
+    )
+    direction: Literal["asc", "desc"] = Field(default="desc", description="Newest or oldest first.")
 
 
 class CreatePull(InRepository):
@@ -90,8 +92,8 @@ class CreatePull(InRepository):
     head: Branch = Field(description="The branch with the changes; `owner:branch` for a fork's.")
     base: Branch = Field(description="The branch to merge into.")
     body: str = Field(default="", max_length=65_000, description="GitHub Markdown.")
-    draft: bool = False
-    maintainer_can_modify: bool = True
+    draft: bool = Field(default=False, description="Not ready for review yet.")
+    maintainer_can_modify: bool = Field(default=True, description="Let maintainers push to the branch.")
 
 
 class UpdatePull(OfIssue):
@@ -100,8 +102,8 @@ class UpdatePull(OfIssue):
     title: str | None = Field(default=None, min_length=1, max_length=256)
     body: str | None = Field(default=None, max_length=65_000, description="Replaces the whole text.")
     state: Literal["open", "closed"] | None = None
-    base: Branch | None = None
-    maintainer_can_modify: bool | None = None
+    base: Branch | None = Field(default=None, description="Another branch to merge into.")
+    maintainer_can_modify: bool | None = Field(default=None, description="Let maintainers push to the branch.")
 
     @model_validator(mode="after")
     def _changes_something(self) -> "UpdatePull":

@@ -64,7 +64,7 @@ class CreateRelease(InRepository):
     name: str | None = Field(default=None, max_length=255)
     body: str = Field(default="", max_length=100_000, description="GitHub Markdown.")
     draft: bool = Field(default=False, description="Kept from the public until somebody publishes it.")
-    prerelease: bool = False
+    prerelease: bool = Field(default=False, description="Not ready for production.")
     generate_release_notes: bool = Field(default=False, description="Let GitHub add notes of its own.")
 
 
@@ -151,5 +151,4 @@ async def find_deleted(api: Upstream, what: OneRelease) -> Done | None:
 )
 async def delete_release(api: Upstream, what: OneRelease) -> Done:
     """Delete a release or a draft with its uploaded files. The tag stays."""
-    await api.delete(RELEASE, what)
-    return Done()
+    return api.done(await api.delete(RELEASE, what))

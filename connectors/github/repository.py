@@ -43,7 +43,7 @@ class SearchRepositories(PageQuery):
         description="Words and qualifiers: `language:python`, `org:acme`, `in:readme`, `archived:false`.",
     )
     sort: Literal["stars", "forks", "updated"] | None = Field(default=None, description="Best match when left out.")
-    order: Literal["asc", "desc"] = "desc"
+    order: Literal["asc", "desc"] = Field(default="desc", description="Highest or lowest first.")
 
 
 class _Found(Output):

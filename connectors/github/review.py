@@ -45,10 +45,12 @@ class LineComment(Input):
 class CreateReview(OfIssue):
     """The verdict to give."""
 
-    event: Literal["APPROVE", "REQUEST_CHANGES", "COMMENT"]
+    event: Literal["APPROVE", "REQUEST_CHANGES", "COMMENT"] = Field(description="The verdict.")
     body: str = Field(default="", max_length=65_000, description="Needed unless it is an approval.")
     commit_id: Sha | None = Field(default=None, description="The head that was looked at; the newest when left out.")
-    comments: list[LineComment] = Field(default_factory=list[LineComment], max_length=50)
+    comments: list[LineComment] = Field(
+        default_factory=list[LineComment], max_length=50, description="Comments on lines of the diff."
+    )
 
     @model_validator(mode="after")
     def _says_why(self) -> "CreateReview":

@@ -35,7 +35,7 @@ class ListRuns(PageQuery):
 
     owner: Owner
     repo: Repo
-    branch: Branch | None = None
+    branch: Branch | None = Field(default=None, description="Only runs on this branch.")
     event: str | None = Field(default=None, max_length=64, description="What started them, such as `push`.")
     status: (
         Literal[
@@ -56,14 +56,14 @@ class ListRuns(PageQuery):
         ]
         | None
     ) = Field(default=None, description="A status or a conclusion.")
-    head_sha: Sha | None = None
+    head_sha: Sha | None = Field(default=None, description="Only runs of this commit.")
     actor: str | None = Field(default=None, max_length=100, description="Who started them.")
 
 
 class OneRun(InRepository):
     """One run."""
 
-    run_id: int = Field(ge=1)
+    run_id: int = Field(ge=1, description="The run's id.")
 
 
 class _Runs(Output):

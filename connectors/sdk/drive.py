@@ -16,9 +16,11 @@ async def drive(
     *,
     started: Asked | None = None,
 ) -> ResultT:
-    """Return the handler's result. `started` is what it asked already, where it has been begun. An `ActionError` of `answer` is raised inside the handler, where it may be
-    caught (a 404 after a repeated delete); any other exception closes the handler and goes to the caller.
-    Raises `DeclarationError` where the handler awaits anything but its `Upstream`.
+    """Return the handler's result. `started` is what it asked already, where it has been begun.
+
+    An `ActionError` of `answer` is raised inside the handler, where it may be caught (a 404 after a repeated delete);
+    any other exception closes the handler and goes to the caller. Raises `DeclarationError` where the handler awaits
+    anything but its `Upstream`.
     """
     try:
         asked = handler.send(None) if started is None else started

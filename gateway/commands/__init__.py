@@ -1,13 +1,13 @@
-"""Commands for admins: each asks a running gateway's admin API, and holds no logic of its own."""
+"""Commands for admins, which ask a running gateway's admin API and hold no logic of their own; and for engineers."""
 
 import typer
 
-from gateway.commands import agents, connections, control, grants, records, tenants
+from gateway.commands import agents, connections, connector, control, grants, records, tenants
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add all groups of commands."""
-    for each in (tenants, agents, connections, grants, control, records):
+    for each in (tenants, agents, connections, grants, control, records, connector):
         each.register(app)

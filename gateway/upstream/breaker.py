@@ -10,7 +10,6 @@ from connectors.sdk.errors import CircuitOpen
 class _Circuit:
     failures: int = 0
     open_until: float = 0.0
-    probing: bool = False
 
 
 class Breaker:
@@ -28,14 +27,14 @@ class Breaker:
         if circuit is None or circuit.failures < self._failures:
             return
         now = self._now()
-        if now < circuit.open_until or circuit.probing:
+        if now < circuit.open_until:
             wait = max(circuit.open_until - now, 0.1)
             raise CircuitOpen(
                 f"The last {circuit.failures} requests to the vendor failed; nothing was sent.",
                 retry_after_ms=int(wait * 1000) + 1,
                 hint="Wait, then send the same call with the same key.",
             )
-        circuit.probing = True
+        # One may go and see. It may never get there (a limit, a lost key), so the next one goes after the same wait.
         circuit.open_until = now + self._hold
 
     def succeeded(self, connection: str) -> None:
@@ -47,9 +46,12 @@ class Breaker:
         """Count a failure; open the circuit when it was one too many."""
         circuit = self._circuits.setdefault(connection, _Circuit())
         circuit.failures += 1
-        circuit.probing = False
         if circuit.failures >= self._failures:
             circuit.open_until = self._now() + self._hold
+
+    def clear(self) -> None:
+        """Forget all failures."""
+        self._circuits.clear()
 
     def is_open(self, connection: str) -> bool:
         """Whether calls are held back now."""

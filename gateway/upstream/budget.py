@@ -46,6 +46,11 @@ class VendorQuota:
             kept = f"; {quota.remaining} are kept for writes" if quota.remaining else ""
             raise _used_up(quota.resets_at - now, f"the vendor's budget of {quota.limit} is used up{kept}")
 
+    def clear(self) -> None:
+        """Forget all that is known."""
+        self._quotas.clear()
+        self._paused.clear()
+
     def shown(self, connection: str) -> list[dict[str, object]]:
         """Return what is known, for admins."""
         return [

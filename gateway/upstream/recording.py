@@ -2,8 +2,8 @@
 
 import base64
 import re
-from collections.abc import Mapping
 from hashlib import sha256
+from typing import cast
 
 from connectors.sdk.exchange import Request, Response
 from connectors.sdk.model import MASK
@@ -67,8 +67,16 @@ def body_data(body: bytes) -> dict[str, object]:
     except UnicodeDecodeError:
         data["body_base64"] = base64.b64encode(kept).decode()
     else:
-        data["body"] = mask_signed(text) if any(sign in kept for sign in _SIGNS) else text
+        data["body"] = mask_signed(text) if _may_be_signed(kept) else text
     return data
+
+
+def _may_be_signed(body: bytes) -> bool:
+    """Whether it is worth looking for signed URLs, which costs more than all these."""
+    for sign in _SIGNS:  # noqa: SIM110 - a generator costs as much again
+        if sign in body:
+            return True
+    return False
 
 
 def mask_signed(text: str) -> str:
@@ -80,10 +88,11 @@ def mask_tree(value: object, secrets: frozenset[str]) -> object:
     """Mask secret fields by name, and signed URLs, in an output."""
     if isinstance(value, str):
         return mask_signed(value) if "?" in value else value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
         return {
             name: MASK if name in secrets and item is not None else mask_tree(item, secrets)
-            for name, item in value.items()
+            for name, item in members.items()
         }
     if isinstance(value, list):
         return [mask_tree(item, secrets) for item in value]

@@ -158,6 +158,11 @@ class Road:
         self._wall = wall
         self._sleep = sleep
 
+    def forget_failures(self) -> None:
+        """Forget failures and quotas: the vendor is another one than before. For the contract suite."""
+        self.breaker.clear()
+        self.quota.clear()
+
     async def send(self, trip: Trip, request: Request, *, recorded: bool = False) -> Response:
         """Return the vendor's answer below status 500. Raises an `ActionError`, or `EffectUnanswered`.
 

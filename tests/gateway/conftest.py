@@ -1,6 +1,5 @@
 """A gateway with two simulated vendors for each test, over a home that was set up once."""
 
-import importlib.util
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from connectors.github.simulator import GitHubSimulator
 from tests.gateway.caller import Caller
 from tests.gateway.world import World, fresh_home
-
-_CASES = Path(__file__).parents[1] / "connectors" / "github" / "cases.py"
 
 
 @pytest.fixture(scope="session")
@@ -58,10 +55,6 @@ async def bot(world: World) -> Caller:
 @pytest.fixture(scope="session")
 def arrange() -> Callable[[GitHubSimulator], dict[str, dict[str, Any]]]:
     """The function that fills a simulated GitHub and returns one valid input for every action."""
-    spec = importlib.util.spec_from_file_location("github_cases", _CASES)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[GitHubSimulator], dict[str, dict[str, Any]]] = module.arrange
+    from connectors.github.simulator.cases import arrange as found
+
     return found

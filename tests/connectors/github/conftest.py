@@ -13,6 +13,7 @@ import pytest
 from yarl import URL
 
 from connectors.github import github
+from connectors.github.simulator import cases
 from connectors.github.simulator import GitHubSimulator
 from connectors.sdk import Action, StoredFile, Upstream
 from connectors.sdk.drive import drive
@@ -89,9 +90,8 @@ def load(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def arrange() -> Callable[[GitHubSimulator], dict[str, dict[str, Any]]]:
-    """The function of cases.py that fills a simulator and returns one valid input for every action."""
-    found: Callable[[GitHubSimulator], dict[str, dict[str, Any]]] = load(Path(__file__).with_name("cases.py")).arrange
-    return found
+    """What fills a simulator and returns one valid input for every action."""
+    return cases.arrange
 
 
 @pytest.fixture

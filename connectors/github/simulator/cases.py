@@ -1,18 +1,19 @@
 """A repository with something of everything, and one valid input for every action of the GitHub connector.
 
 `arrange(simulator)` fills the simulated repository `acme/web` without leaving a trace in its record of effects, and
-returns the inputs by action name. Other suites load this file by its path.
+returns the inputs by action name. The contract suite runs every action with them.
 """
 
 from typing import Any
 
-from connectors.github.simulator import GitHubSimulator
+from connectors.github.simulator.server import GitHubSimulator
 from connectors.github.simulator.world import Comment, Issue, Owner, Pull, Release, Repository, World
 
 WEB: dict[str, Any] = {"owner": "acme", "repo": "web"}
 
 
 def arrange(simulator: GitHubSimulator) -> dict[str, dict[str, Any]]:
+    """Fill the world and return one valid input for every action."""
     world = simulator.world
     web = world.repositories["acme/web"]
     bot, octavia, hubert = (world.owners[login] for login in ("acme-bot", "octavia", "hubert"))

@@ -1,0 +1,126 @@
+"""`gatehouse connector`: for integration engineers. Works on this machine, without a running gateway."""
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from connectors.sdk import Connector
+from connectors.sdk.contract import TierReport
+
+app = typer.Typer(no_args_is_help=True, help="Connectors: their contract, their page.")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str | None, typer.Argument(help="The connector.")]
+
+
+def register(to: typer.Typer) -> None:
+    """Add the group."""
+    to.add_typer(app, name="connector")
+
+
+@app.command("list")
+def list_connectors(json: Json = False) -> None:
+    """List what ships, and the installed packages that are enabled."""
+    rows = [_facts(connector) for connector in _known().values()]
+    if json:
+        typer.echo(orjson.dumps({"items": rows}, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("id", "title", "version", "actions", "connects_by"):
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+@app.command("check")
+def check_connector(
+    name: Name = None,
+    every: Annotated[bool, typer.Option("--all", help="Check all connectors.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the contract suite over every action of a connector, and say which tier it earns. Exit 1 below bronze."""
+    from gateway.contract import check
+    from gateway.serve import configure_logs
+
+    configure_logs("error")
+    known = _known()
+    if every == (name is not None) or (name is not None and name not in known):
+        typer.echo(f"gatehouse: name one of {', '.join(known)}, or --all", err=True)
+        raise typer.Exit(2)
+    reports: list[TierReport] = []
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        for connector in known.values() if every else [known[str(name)]]:
+            task = bar.add_task(f"Checking {connector.id}", total=None)
+            step = _Step(bar, task)
+            reports.append(asyncio.run(check(connector, step)))
+    if json:
+        typer.echo(orjson.dumps({"items": [_shown(r) for r in reports]}, option=orjson.OPT_INDENT_2).decode())
+    else:
+        for report in reports:
+            _print(report, details=not every)
+    if any(report.tier is None for report in reports):
+        raise typer.Exit(1)
+
+
+class _Step:
+    """Moves a bar on."""
+
+    def __init__(self, bar: Progress, task: Any) -> None:
+        self._bar = bar
+        self._task = task
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say how far it is."""
+        self._bar.update(self._task, completed=done, total=total)
+
+
+def _known() -> dict[str, Connector]:
+    from gateway.registry import load
+    from gateway.settings import Settings
+
+    return load(Settings().connectors).connectors
+
+
+def _facts(connector: Connector) -> dict[str, object]:
+    return {
+        "id": connector.id,
+        "title": connector.title,
+        "version": connector.version,
+        "actions": len(connector.actions),
+        "connects_by": ", ".join(method.title for method in connector.auth.values()),
+    }
+
+
+def _shown(report: TierReport) -> dict[str, object]:
+    return {
+        "connector": report.connector,
+        "actions": report.actions,
+        "tier": report.tier,
+        "checks": [
+            {"name": o.check.name, "tier": o.check.tier, "actions": o.actions, "findings": len(o.findings)}
+            for o in report.outcomes
+        ],
+        "findings": [{"action": f.action, "check": f.check, "message": f.message} for f in report.findings],
+    }
+
+
+def _print(report: TierReport, *, details: bool) -> None:
+    console = Console()
+    if details:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for column in ("tier", "check", "promise", "actions", "kept"):
+            table.add_column(column, justify="right" if column == "actions" else "left")
+        for outcome in report.outcomes:
+            kept = "yes" if not outcome.findings else f"no ({len(outcome.findings)})"
+            check = outcome.check
+            table.add_row(check.tier, check.name, check.promise, str(outcome.actions), kept)
+        console.print(table)
+    for finding in report.findings:
+        console.print(f"{finding.action}: {finding.check}: {finding.message}", highlight=False, soft_wrap=True)
+    console.print(f"{report.connector}: {report.tier or 'below bronze'}, {report.actions} actions", highlight=False)
