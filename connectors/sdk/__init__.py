@@ -1,7 +1,7 @@
 """All that a connector author imports."""
 
 from connectors.sdk.action import Action, DeclarationError
-from connectors.sdk.auth import Account, AppInstallation, OAuthUser, StaticToken
+from connectors.sdk.auth import Account, AppInstallation, BasicToken, OAuthUser, StaticToken
 from connectors.sdk.connector import Connector
 from connectors.sdk.errors import (
     ActionError,
@@ -31,13 +31,14 @@ from connectors.sdk.facts import (
 )
 from connectors.sdk.model import Done, FileRef, Input, Output, Page, PageQuery, SecretText, StoredFile
 from connectors.sdk.quota import Quota, Throttled
-from connectors.sdk.upstream import Upstream, strip_markers
+from connectors.sdk.upstream import Repeated, Upstream, strip_markers
 
 __all__ = [
     "Account",
     "Action",
     "ActionError",
     "AppInstallation",
+    "BasicToken",
     "Connector",
     "ConstraintDenied",
     "DeclarationError",
@@ -56,6 +57,7 @@ __all__ = [
     "PageQuery",
     "Quota",
     "Reconcile",
+    "Repeated",
     "Resource",
     "Response",
     "Safe",

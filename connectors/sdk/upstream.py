@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from connectors.sdk.errors import ActionError, Issue, UpstreamInvalidResponse
 from connectors.sdk.exchange import Exchange, FileContent, LoadFile, Request, Response, SaveFile
-from connectors.sdk.model import FileRef, StoredFile
+from connectors.sdk.model import Done, FileRef, StoredFile
 from connectors.sdk.path import fields_of, fill
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ class Options(TypedDict, total=False):
     origin: str | None
     max_bytes: int | None
     download: bool
+
+
+class Repeated(tuple[str, ...]):
+    """Values of a query parameter that is written once for each: `keys=A&keys=B`."""
+
+    __slots__ = ()
 
 
 MARKER_PREFIX = "<!-- gatehouse:"
@@ -108,7 +114,8 @@ class Upstream:
     ) -> Response:
         """Send one request and return its successful answer.
 
-        `path` is a template filled from `values`; params that are None are left out, lists are joined by commas.
+        `path` is a template filled from `values`; params that are None are left out, lists are joined by commas
+        (`Repeated` ones are not).
         `download` lets the answer be a redirect to one of the connector's `download_hosts`. Raises the error that
         the connector's table names for a status of 400 and over.
         """
@@ -154,6 +161,15 @@ class Upstream:
     def read(self, kind: "type[OutT] | TypeAdapter[OutT]", response: Response) -> OutT:
         """Type an answer. Raises `UpstreamInvalidResponse` with the pointer of what did not fit."""
         return read(kind, response)
+
+    def done(self, response: Response) -> Done:
+        """Accept an answer that says no more than success. Raises `UpstreamInvalidResponse` for a web page.
+
+        A proxy's or a login page comes with status 200 too, and must not be taken for the vendor's word.
+        """
+        if response.body.strip():
+            response.json()
+        return Done()
 
     def _headers(self, extra: Mapping[str, str] | None, *, has_json: bool) -> tuple[tuple[str, str], ...]:
         base = self._connector.headers
@@ -221,7 +237,12 @@ def _values_for(template: str, values: Values | None) -> Mapping[str, object]:
 def _query(params: Mapping[str, object] | None) -> str:
     if not params:
         return ""
-    pairs = [(name, _text(value)) for name, value in params.items() if value is not None]
+    pairs: list[tuple[str, str]] = []
+    for name, value in params.items():
+        if isinstance(value, Repeated):
+            pairs += [(name, one) for one in value]
+        elif value is not None:
+            pairs.append((name, _text(value)))
     return urlencode(pairs, quote_via=quote, safe="")
 
 

@@ -1,11 +1,12 @@
 """Access tokens in memory: fetched or refreshed once for all who ask, forgotten when they are taken back."""
 
 import asyncio
+import base64
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.sdk.auth import AppInstallation, AuthMethod, OAuthUser, StaticToken
+from connectors.sdk.auth import AppInstallation, AuthMethod, BasicToken, OAuthUser, StaticToken
 from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable
 from credentials import app, oauth
 from credentials.faults import unavailable, unhealthy
@@ -135,9 +136,13 @@ class Tokens:
         if self._clock() < entry.renewed_at + _DOUBT:
             raise unhealthy(target, "the vendor refuses a token that it has just given")
 
-    async def _static(self, target: Target, method: StaticToken, rejected: AccessToken | None) -> AccessToken:
+    async def _static(
+        self, target: Target, method: StaticToken | BasicToken, rejected: AccessToken | None
+    ) -> AccessToken:
         credential = await stored(self._store, target, method)
         value = credential.fields.get("token", "")
+        if isinstance(method, BasicToken):
+            value = base64.b64encode(f"{credential.fields.get('username', '')}:{value}".encode()).decode()
         if rejected is not None and rejected.value == value:
             raise unhealthy(target, "its token is no longer accepted")
         return AccessToken(

@@ -50,6 +50,10 @@ class Simulator(ABC):
         """Return the path that faults are matched with, where a vendor answers under several prefixes."""
         return path
 
+    def marker_of(self, call: Call) -> str | None:
+        """Return what tells whose request this was, where a client left something: a trailing HTML comment."""
+        return trailing_comment(call.body)
+
     def broken(self, status: int) -> Answer:
         """Return the vendor's own answer for a fault of 429 or 500."""
         headers = {"retry-after": "1"} if status == 429 else {}
@@ -123,7 +127,7 @@ class Simulator(ABC):
                     self.clock(),
                     call.method,
                     call.path,
-                    trailing_comment(call.body),
+                    self.marker_of(call),
                     digest(call.body),
                 )
             )
