@@ -58,17 +58,21 @@ class Idempotency:
         return hmac.new(self._secret, text.encode(), sha256).hexdigest()[:32]
 
     def settle_key(self, bounded: Bounded) -> None:
-        """Make sure that a write has a key, deriving it where all its grants say so. Raises `MalformedRequest`."""
-        typed = bounded.typed
-        if typed.key is None and typed.target.action.writes and not typed.target.call.asked.preview:
-            if bounded.rules.idempotency != "derive":
-                raise _missing("The header Idempotency-Key is missing; every action but a read needs one.")
-            if typed.target.call.asked.options.run is None:
+        """Make sure that a write has a key, deriving it where all its grants say so. A preview may go without.
+
+        Raises `MalformedRequest`.
+        """
+        typed, call = bounded.typed, bounded.typed.target.call
+        if typed.key is None and typed.target.action.writes:
+            derives, has_run = bounded.rules.idempotency == "derive", call.asked.options.run is not None
+            if derives and has_run:
+                typed.key = "derived:" + body.digest(
+                    call.run, typed.target.action.name, typed.target.connection.id, typed.value
+                )
+            elif derives and not call.asked.preview:
                 raise _missing("This grant derives the key from the run, and the header Gatehouse-Run is missing.")
-            call = typed.target.call
-            typed.key = "derived:" + body.digest(
-                call.run, typed.target.action.name, typed.target.connection.id, typed.value
-            )
+            elif not call.asked.preview:
+                raise _missing("The header Idempotency-Key is missing; every action but a read needs one.")
         if typed.key is not None and not typed.marker:
             typed.marker = self.marker(typed.target.call.agent, typed.key)
 

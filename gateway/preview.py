@@ -18,6 +18,7 @@ from gateway.execute import Executor
 from gateway.invoke import Pipeline
 from gateway.registry import Registry
 from gateway.render import shown
+from gateway.upstream.recording import mask_tree
 from gateway.upstream.road import Road
 from scopes.grant import combine, covering, for_resource
 
@@ -95,6 +96,7 @@ class Preview:
         target = judged.target
         self._allowances.take_read(judged.call.agent, target.connection.id)
         trip = self._executor.trip(target)
+        trip.withheld = trip.withheld or bool(getter.secrets)
 
         async def reading(asked: HandlerAsked) -> object:
             if not isinstance(asked, Request) or asked.effect:
@@ -102,8 +104,11 @@ class Preview:
             return await self._road.send(trip, asked)
 
         api = Upstream(target.connector, account=target.connection.account or "")
-        result = await drive(getter.handler(api, given), reading)
-        dumped = getter.output_adapter.dump_python(result, mode="json")
+        try:
+            result = await drive(getter.handler(api, given), reading)
+        finally:
+            await trip.record()
+        dumped = mask_tree(getter.output_adapter.dump_python(result, mode="json"), getter.secrets)
         grants = covering(
             judged.call.asked.principal.grants,
             connection=target.connection.id,

@@ -6,6 +6,7 @@ from typing import Any, cast
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
+from connectors.sdk.errors import CallNotFound
 from gateway.call import Principal
 from gateway.ledger.bodies import Bodies, Unreadable
 from gateway.ledger.database import Database
@@ -68,7 +69,10 @@ class Timeline:
         return [_for_agent(moment, rules.get(moment.call or "")) for moment in moments]
 
     async def _rules(self, principal: Principal, call: str) -> Combined | None:
-        stored = await self._looks.mine(principal.agent, call)
+        try:
+            stored = await self._looks.mine(principal.agent, call)
+        except CallNotFound:
+            return None  # a preview reads, and leaves no call
         return self._looks.check(principal, stored)
 
     def _opened(self, tenant: str, id: str, body: bytes) -> dict[str, Any]:
