@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from connectors.sdk import DeclarationError, Upstream
-from connectors.sdk.errors import ActionError
-from connectors.sdk.exchange import FileContent, LoadFile, Request, SaveFile
+from connectors.sdk.errors import ActionError, Internal
+from connectors.sdk.exchange import Asked, FileContent, LoadFile, Request, SaveFile
 from connectors.sdk.facts import Native
 from gateway.call import Rendered, Typed
+from gateway.fault import log_fault
 from gateway.upstream.destination import url_of
 from gateway.upstream.recording import body_data
 
@@ -26,7 +28,32 @@ async def render(typed: Typed, since: datetime, load: Load) -> Rendered:
     )
     handler = action.handler(api, typed.input)
     try:
-        asked = handler.send(None)
+        asked = await _first(handler, load)
+    except _Done as done:
+        return Rendered(handler, api, None, done.result)
+    except ActionError:
+        raise
+    except Exception as error:  # the recorder's edge: a fault of a handler ends its call, and the call is recorded
+        log_fault(error, typed.target.call.asked.trace.id)
+        raise Internal(f"A fault of ours ended {action.name} before anything was sent.") from error
+    if not isinstance(asked, Request | SaveFile):
+        handler.close()
+        raise DeclarationError(f"{action.name} awaits something else than its `Upstream`")
+    return Rendered(handler, api, asked)
+
+
+class _Done(Exception):
+    """The handler ended without a request."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__("done")
+        self.result = result
+
+
+async def _first(handler: Any, load: Load) -> Asked:
+    """Begin a handler and return what it asks that is no uploaded file. Raises `_Done`, and what the handler raises."""
+    try:
+        asked: Asked = handler.send(None)
         while isinstance(asked, LoadFile):
             try:
                 content = await load(asked.file)
@@ -35,11 +62,8 @@ async def render(typed: Typed, since: datetime, load: Load) -> Rendered:
             else:
                 asked = handler.send(content)
     except StopIteration as stop:
-        return Rendered(handler, api, None, stop.value)
-    if not isinstance(asked, Request | SaveFile):
-        handler.close()
-        raise DeclarationError(f"{action.name} awaits something else than its `Upstream`")
-    return Rendered(handler, api, asked)
+        raise _Done(stop.value) from stop
+    return asked
 
 
 def shown(typed: Typed, request: Request) -> dict[str, object]:
