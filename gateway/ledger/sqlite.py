@@ -247,8 +247,8 @@ class _Writer:
         if record.intent is not None:
             intent = record.intent
             raw.execute(statements.INTENT, (intent.call, intent.step, intent.name, intent.opened_at, intent.owner))
-        for event in record.events:
-            self._append(event)
+        if record.events:
+            raw.executemany(statements.EVENT, [self._linked(event) for event in record.events])
         return Written()
 
     def _settle(self, settlement: Settlement) -> Stale | None:
@@ -267,26 +267,25 @@ class _Writer:
             raw.execute(
                 statements.CLAIM_UNTIL, (settlement.claim_until, tenant, environment, agent, key, settlement.call)
             )
-        if settlement.intents is not None:
+        if key is not None and settlement.intents is not None:
+            # Only an action with effects has intents, and it has a key.
             raw.execute(statements.INTENTS, (settlement.intents, settlement.call))
         return None
 
-    def _append(self, event: EventRow) -> None:
+    def _linked(self, event: EventRow) -> tuple[object, ...]:
+        """Take an event into the chain, and return its row."""
         self.head = link(self.head, event)
-        self._raw.execute(
-            statements.EVENT,
-            (
-                self.head.seq,
-                event.id,
-                event.tenant,
-                event.environment,
-                event.run,
-                event.call,
-                event.type,
-                event.at,
-                event.body,
-                self.head.hash,
-            ),
+        return (
+            self.head.seq,
+            event.id,
+            event.tenant,
+            event.environment,
+            event.run,
+            event.call,
+            event.type,
+            event.at,
+            event.body,
+            self.head.hash,
         )
 
 
