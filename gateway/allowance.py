@@ -1,6 +1,7 @@
 """Which limits a call is charged to: agent, tenant, connection, action, writes apart, records by the hour."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from connectors.sdk.model import PageQuery
 from gateway.call import Agent, Judged
@@ -83,10 +84,15 @@ class Allowances:
         return charges
 
     def _agent_policy(self, agent: Agent) -> Policy:
-        return Policy("agent", agent.limits.get("requests_per_minute", self._defaults.agent), _MINUTE)
+        return _a_minute("agent", agent.limits.get("requests_per_minute", self._defaults.agent))
 
     def _write_policy(self, agent: Agent) -> Policy:
-        return Policy("writes", agent.limits.get("writes_per_minute", self._defaults.writes), _MINUTE)
+        return _a_minute("writes", agent.limits.get("writes_per_minute", self._defaults.writes))
+
+
+@lru_cache(maxsize=1024)
+def _a_minute(name: str, quota: int) -> Policy:
+    return Policy(name, quota, _MINUTE)
 
 
 def _records(judged: Judged) -> int:

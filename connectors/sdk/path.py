@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from connectors.sdk.errors import InvalidInput, Issue
 
 _FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)(\+?)\}")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -20,6 +21,7 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     return "".join(part if isinstance(part, str) else part(values) for part in _parts(template))
 
 
+@lru_cache(maxsize=4096)
 def fields_of(template: str) -> tuple[str, ...]:
     """Return the names that a template needs."""
     return tuple(match.group(1) for match in _FIELD.finditer(template))
@@ -28,6 +30,8 @@ def fields_of(template: str) -> tuple[str, ...]:
 def segment(name: str, value: object) -> str:
     """Encode one value into one path segment. Raises `InvalidInput` for a value that could leave it."""
     text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text  # nothing in it can be encoded or mean anything but itself
     decoded = _decoded(text)
     if decoded in {"", ".", ".."} or text in {"", ".", ".."}:
         raise _refused(name, text, "must not be empty, `.` or `..`")
