@@ -17,6 +17,7 @@ from connectors.sdk.contract import Answered, TierReport, run_suite
 from connectors.sdk.contract.check import Who
 from connectors.sdk.contract.suite import Progress
 from connectors.sdk.path import fields_of
+from connectors.sdk.simulate import find
 from connectors.sdk.simulator import Simulator
 from gateway.admin.agents import NewAgent
 from gateway.admin.connections import NewConnection
@@ -29,7 +30,7 @@ from gateway.app import Gateway
 from gateway.clock import SystemClock
 from gateway.installation import Home, set_up
 from gateway.registry import Registry
-from gateway.sandbox import ACCOUNTS, sandbox_settings
+from gateway.sandbox import sandbox_settings
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from scopes.grant import Autonomy
@@ -68,7 +69,7 @@ class ContractBench:
         self._keys = keys
         self._numbers = count(1)
         self._round = 0
-        self._cases = import_module(f"{type(simulator).__module__.rpartition('.')[0]}.cases")
+        self._cases = import_module(f"{connector.package}.simulator.cases")
         self._session = aiohttp.ClientSession()
 
     async def close(self) -> None:
@@ -109,9 +110,7 @@ async def check(connector: Connector, progress: Progress | None = None) -> TierR
 async def bench_of(connector: Connector) -> AsyncGenerator[ContractBench]:
     """Open a gateway over the connector's simulator, in a folder that is removed afterwards."""
     clock = SteppedClock()
-    simulator: Simulator = import_module(f"connectors.{connector.id}.simulator").SIMULATOR(
-        clock=lambda: clock.now().timestamp()
-    )
+    simulator = find(connector.package + ".simulator")(clock=lambda: clock.now().timestamp())
     await simulator.start()
     with TemporaryDirectory() as folder:
         settings = sandbox_settings(Settings(home=Path(folder), port=0, metrics_port=0, drain_seconds=0, trace_ratio=0))
@@ -124,7 +123,7 @@ async def bench_of(connector: Connector) -> AsyncGenerator[ContractBench]:
             sleep=clock.sleep,
         )
         await gateway.start()
-        bench = ContractBench(connector, simulator, gateway, await _keys(gateway, connector, simulator.url))
+        bench = ContractBench(connector, simulator, gateway, await _keys(gateway, connector, simulator))
         try:
             yield bench
         finally:
@@ -133,16 +132,21 @@ async def bench_of(connector: Connector) -> AsyncGenerator[ContractBench]:
             await simulator.stop()
 
 
-async def _keys(gateway: Gateway, connector: Connector, url: str) -> Mapping[Who, str]:
+async def _keys(gateway: Gateway, connector: Connector, simulator: Simulator) -> Mapping[Who, str]:
     """Make the connection and the two agents; return their keys."""
     admin, name = gateway.admin, f"{connector.id}/contract"
     await admin.tenants.create(_BY, NewTenant(id=_PLACE.tenant))
     await admin.tenants.create_environment(_BY, _PLACE.tenant, NewEnvironment(id=_PLACE.environment))
-    credential = dict(ACCOUNTS[connector.id])
     await admin.connections.create(
         _PLACE,
         _BY,
-        NewConnection(connector=connector.id, name=name, method="token", credential=credential, base_url=url),
+        NewConnection(
+            connector=connector.id,
+            name=name,
+            method=simulator.method,
+            credential=dict(simulator.credential),
+            base_url=simulator.url,
+        ),
     )
     keys: dict[Who, str] = {}
     walls: Mapping[Who, dict[str, Any]] = {"free": {}, "walled": {"resources": _elsewhere(connector)}}

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from connectors.sdk.errors import NotFound
+from connectors.sdk.simulate import find
 from gateway.admin.agents import NewAgent
 from gateway.admin.connections import ConnectionChange, NewConnection, Reconnection
 from gateway.admin.grants import NewGrant
@@ -25,7 +26,6 @@ from scopes.grant import Autonomy
 TENANT, ENVIRONMENT, AGENT = "sandbox", "dev", "try-me"
 PLACE = Place(TENANT, ENVIRONMENT)
 BY = at_start("sandbox")
-ACCOUNTS: Mapping[str, Mapping[str, str]] = {"github": {"token": "ghp_sandbox"}}
 
 
 def sandbox_settings(settings: Settings) -> Settings:
@@ -123,12 +123,13 @@ async def _make_tenant(gateway: Gateway) -> None:
 async def _connect(gateway: Gateway, connector: str, url: str) -> str:
     """Make the connection and the grant of a simulator, or point the one there is at its address of today."""
     name, admin = f"{connector}/main", gateway.admin
-    credential = dict(ACCOUNTS[connector])
+    simulator = find(gateway.registry.connectors[connector].package + ".simulator")
+    credential = dict(simulator.credential)
     try:
         found = await admin.connections.get(PLACE, name)
     except NotFound:
         wanted = NewConnection(
-            connector=connector, name=name, method="token", credential=credential, base_url=url, test=True
+            connector=connector, name=name, method=simulator.method, credential=credential, base_url=url, test=True
         )
         await admin.connections.create(PLACE, BY, wanted)
         scopes = [f"{connector}:*:*"]

@@ -71,7 +71,7 @@ async def _sandbox(settings: Settings) -> None:
     home = Home(settings.home)
     prepare(settings, home)
     gateway = Gateway(settings)
-    simulators = Simulators(home, sorted(gateway.registry.connectors))
+    simulators = Simulators(home, {c.id: f"{c.package}.simulator" for c in gateway.registry.connectors.values()})
     urls = await simulators.start()
     keeping = asyncio.create_task(simulators.keep_alive())
     try:

@@ -7,7 +7,7 @@ comes back within some minutes finds it again, with its record of what was appli
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,16 +34,17 @@ class Simulated:
 class Simulators:
     """Starts the simulators, keeps them alive, and ends those that this process started."""
 
-    def __init__(self, home: Home, names: Sequence[str]) -> None:
+    def __init__(self, home: Home, modules: Mapping[str, str]) -> None:
+        """Take the module of each connector's simulator, by the connector's id."""
         self._file = home.path / "simulators.json"
         self._log = home.path / "simulators.log"
-        self._names = names
+        self._modules = modules
         self.running: list[Simulated] = []
 
     async def start(self) -> Mapping[str, str]:
         """Return the root URL of each simulator, started or found again."""
         before = read_json(self._file)
-        for name in self._names:
+        for name in sorted(self._modules):
             self.running.append(
                 await self._found(name, before.get(name)) or await self._started(name, before.get(name))
             )

@@ -38,7 +38,9 @@ DEFAULT_ERRORS: Mapping[int, type[errors.ActionError]] = {
 
 
 class ReadsAccount(Protocol):
-    """Says whose credential this is. Sends reads only."""
+    """Says whose credential this is. Sends reads only. A function of the connector's own package."""
+
+    __module__: str
 
     async def __call__(self, api: Upstream, method: str) -> Account:
         """Return the account behind the connection's credential."""
@@ -107,6 +109,11 @@ class Connector:
         self._problem = problem or _no_details
         self._quota = quota
         self._throttled = throttled or _too_many
+
+    @property
+    def package(self) -> str:
+        """The package that holds the connector: its simulator and cases are beside it."""
+        return self.account.__module__.rpartition(".")[0]
 
     def action(self, name: str, **facts: Any) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler as the action `<connector>.<name>`. `action.declare` lists the facts.

@@ -3,7 +3,8 @@
 import hashlib
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from connectors.github.simulator import (
     actions,
@@ -59,6 +60,8 @@ class GitHubSimulator(Simulator):
     `ghp_sandbox` is a token of `acme-bot` that sees and may do everything; `tokens` and `apps` add others.
     `world` is the state: a test may look into it, and change it without that counting as an effect.
     """
+
+    credential: ClassVar[Mapping[str, str]] = {"token": SANDBOX_TOKEN}
 
     world: World
 

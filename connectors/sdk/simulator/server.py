@@ -5,7 +5,8 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import orjson
 from aiohttp import web
@@ -24,8 +25,12 @@ class Simulator(ABC):
     """A stateful stand-in of a vendor. A vendor's subclass gives `seed` and `respond`.
 
     `respond` is a plain function, so requests are applied one after the other and every read sees every write.
-    State lives in memory and ends with the process.
+    State lives in memory and ends with the process. `method` and `credential` are those of an account that the seeded
+    state knows: the sandbox and the contract suite connect with them.
     """
+
+    method: ClassVar[str] = "token"
+    credential: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
