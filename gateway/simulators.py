@@ -94,7 +94,7 @@ class Simulators:
             sys.executable,
             "-m",
             "connectors.sdk.simulate",
-            name,
+            self._modules[name],
             "--port",
             port,
             "--linger",
