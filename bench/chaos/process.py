@@ -55,13 +55,13 @@ class GatewayProcess:
 
     async def stop(self) -> None:
         """Drain it, and its simulators with it; kill what does not end."""
-        if self._process is not None:
+        if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
                 await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
             except TimeoutError:
                 await self.kill()
-            self._process = None
+        self._process = None
         self._end_simulators()
 
     def told(self) -> dict[str, Any]:

@@ -120,6 +120,8 @@ def _wait_ready(process: subprocess.Popen[bytes], url: str, began: float) -> Non
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.01)
+    process.kill()
+    process.wait()
     raise RuntimeError(f"{url} was not ready in time")
 
 
