@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -66,6 +67,30 @@ def check_connector(
             _print(report, details=not every)
     if any(report.tier is None for report in reports):
         raise typer.Exit(1)
+
+
+@app.command("docs")
+def write_docs(
+    name: Annotated[str, typer.Argument(help="The connector.")],
+    write: Annotated[Path | None, typer.Option(help="Write the page to this file.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Fail if this file is not the page.")] = None,
+) -> None:
+    """Write a connector's page from what it declares."""
+    from gateway.connector_page import page
+
+    known = _known()
+    if name not in known:
+        typer.echo(f"gatehouse: name one of {', '.join(known)}", err=True)
+        raise typer.Exit(2)
+    text = page(known[name])
+    if write is not None:
+        write.parent.mkdir(parents=True, exist_ok=True)
+        write.write_text(text)
+    elif check is not None and (not check.exists() or check.read_text() != text):
+        typer.echo(f"gatehouse: {check} is not what {name} declares; write it anew with --write", err=True)
+        raise typer.Exit(1)
+    elif check is None:
+        typer.echo(text, nl=False)
 
 
 class _Step:
