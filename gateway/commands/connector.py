@@ -69,6 +69,25 @@ def check_connector(
         raise typer.Exit(1)
 
 
+@app.command("new")
+def new_connector(
+    name: Annotated[str, typer.Argument(help="Its id, such as acme_notes.")],
+    title: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    into: Annotated[Path, typer.Option(help="The checkout to write into.")] = Path(),
+) -> None:
+    """Write a working connector with simulator and tests, to be changed into the real one."""
+    from connectors.sdk.scaffold import NameTaken, scaffold
+
+    try:
+        written = scaffold(name, into, title)
+    except (NameTaken, OSError) as error:
+        typer.echo(f"gatehouse: {error}", err=True)
+        raise typer.Exit(1) from error
+    for path in written:
+        typer.echo(str(path))
+    typer.echo(f'\nAdd "{name}" to SHIPPED in gateway/registry.py, then: gatehouse connector check {name}')
+
+
 @app.command("docs")
 def write_docs(
     name: Annotated[str, typer.Argument(help="The connector.")],
