@@ -13,8 +13,7 @@ import pytest
 from yarl import URL
 
 from connectors.github import github
-from connectors.github.simulator import cases
-from connectors.github.simulator import GitHubSimulator
+from connectors.github.simulator import GitHubSimulator, cases
 from connectors.sdk import Action, StoredFile, Upstream
 from connectors.sdk.drive import drive
 from connectors.sdk.exchange import Asked, FileContent, LoadFile, Request, Response, SaveFile
