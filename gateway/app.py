@@ -314,6 +314,7 @@ class Gateway:
     def _routes(self) -> list[web.RouteDef]:
         door = AgentDoor(
             directory=self.directory,
+            freezes=self.freezes,
             limiter=self.limiter,
             allowances=self.allowances,
             telemetry=self.telemetry,
@@ -332,7 +333,7 @@ class Gateway:
         files, runs = FileRoutes(self.files), RunRoutes(self.runs, self.timeline, self.cursors)
         public = PublicRoutes(self.registry, self.database, lambda: self.draining)
         return [
-            web.post("/v1/actions/{action}", door.route(actions.run)),
+            web.post("/v1/actions/{action}", door.route(actions.run, records_freezes=True)),
             web.get("/v1/actions", door.route(actions.list), allow_head=False),
             web.get("/v1/actions/{action}", door.route(actions.describe), allow_head=False),
             web.post("/v1/actions/{action}/preview", door.route(actions.preview)),

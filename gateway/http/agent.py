@@ -1,6 +1,6 @@
 """What every agent route shares: intake limit, authentication, problems, headers. Holds no logic of calls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -10,6 +10,7 @@ from gateway.admin.directory import Directory
 from gateway.allowance import Allowances
 from gateway.call import Principal
 from gateway.fault import log_fault
+from gateway.freeze import Freezes
 from gateway.http.edge import ADDRESS
 from gateway.http.request import bearer
 from gateway.http.response import problem_response
@@ -19,12 +20,13 @@ from gateway.telemetry import CallTrace, Telemetry
 
 @dataclass(slots=True)
 class Visit:
-    """One authenticated request."""
+    """One authenticated request. `headers` are those of an answer that is sent while it is made."""
 
     request: web.Request
     principal: Principal
     address: str
     trace: CallTrace
+    headers: Mapping[str, str]
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -37,6 +39,7 @@ class AgentDoor:
         self,
         *,
         directory: Directory,
+        freezes: Freezes,
         limiter: Limiter,
         allowances: Allowances,
         telemetry: Telemetry,
@@ -44,6 +47,7 @@ class AgentDoor:
         concurrency: int,
     ) -> None:
         self._directory = directory
+        self._freezes = freezes
         self._limiter = limiter
         self._allowances = allowances
         self._telemetry = telemetry
@@ -51,8 +55,10 @@ class AgentDoor:
         self._concurrency = concurrency
         self._inside = 0
 
-    def route(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Wrap a handler of authenticated requests."""
+    def route(
+        self, handler: Handler, *, records_freezes: bool = False
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Wrap a handler of authenticated requests. One that `records_freezes` asks for them itself."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             trace = self._telemetry.trace(request.headers.get("traceparent"))
@@ -60,6 +66,9 @@ class AgentDoor:
             self._inside += 1
             try:
                 visit = await self._admit(request, trace)
+                if not records_freezes:
+                    agent = visit.principal.agent
+                    self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
             except ActionError as error:
                 return problem_response(error, extra)
             else:
@@ -82,7 +91,7 @@ class AgentDoor:
             )
         if not response.prepared:
             response.headers.update(extra)
-            response.headers.update(headers(self._allowances.standings(visit.principal.agent)))
+            response.headers.update(self._standing(visit.principal))
         return response
 
     async def _admit(self, request: web.Request, trace: CallTrace) -> Visit:
@@ -96,7 +105,10 @@ class AgentDoor:
             self._telemetry.metrics.unauthenticated.inc()
             raise
         self._take(f"key:{principal.key}")
-        return Visit(request, principal, address, trace)
+        return Visit(request, principal, address, trace, self._standing(principal))
+
+    def _standing(self, principal: Principal) -> Mapping[str, str]:
+        return headers(self._allowances.standings(principal.agent))
 
     def _take(self, key: str) -> None:
         refusal = self._limiter.take([Charge(self._intake, key)])
