@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
@@ -20,13 +21,13 @@ from gateway.telemetry import CallTrace, Telemetry
 
 @dataclass(slots=True)
 class Visit:
-    """One authenticated request. `headers` are those of an answer that is sent while it is made."""
+    """One authenticated request. `headers` gives those of an answer that is sent while it is made."""
 
     request: web.Request
     principal: Principal
     address: str
     trace: CallTrace
-    headers: Mapping[str, str]
+    headers: Callable[[], Mapping[str, str]]
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -105,7 +106,7 @@ class AgentDoor:
             self._telemetry.metrics.unauthenticated.inc()
             raise
         self._take(f"key:{principal.key}")
-        return Visit(request, principal, address, trace, self._standing(principal))
+        return Visit(request, principal, address, trace, partial(self._standing, principal))
 
     def _standing(self, principal: Principal) -> Mapping[str, str]:
         return headers(self._allowances.standings(principal.agent))

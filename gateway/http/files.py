@@ -46,7 +46,7 @@ class FileRoutes:
                 "X-Content-Type-Options": "nosniff",
                 "Digest": f"sha-256={info.sha256}",
                 "Gatehouse-Trace": visit.trace.id,
-                **visit.headers,
+                **visit.headers(),
             }
         )
         await response.prepare(visit.request)
