@@ -16,8 +16,11 @@ from sqlalchemy import text
 from gateway.admin.access_requests import AccessRequests
 from gateway.admin.agents import Agents
 from gateway.admin.audit import Audit
+from gateway.admin.authorizing import AuthorizationLinks
 from gateway.admin.calls import Calls
+from gateway.admin.code_exchange import CodeExchange
 from gateway.admin.connections import Connections
+from gateway.admin.consents import Consents
 from gateway.admin.control import Control
 from gateway.admin.data_keys import DataKeys
 from gateway.admin.decisions import Decisions
@@ -51,6 +54,7 @@ from gateway.http.admin.door import AdminDoor, Services
 from gateway.http.agent import AgentDoor
 from gateway.http.approval_page import ApprovalPage
 from gateway.http.calls import CallRoutes
+from gateway.http.connect import ConnectPages
 from gateway.http.edge import edge, sign_answer
 from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
@@ -143,10 +147,10 @@ class Gateway:
         self._wire_admin(clock, settings, derived)
 
     def _wire_road(self, clock: Clock, settings: Settings) -> None:
-        token_road = TokenRoad(
+        self.token_road = TokenRoad(
             opened=settings.opened(), plain_http_loopback=opens_loopback(settings.opened()), tls=tls_of(settings)
         )
-        self.tokens = Tokens(self.store, road=token_road, clock=clock.now)
+        self.tokens = Tokens(self.store, road=self.token_road, clock=clock.now)
         self.quota = VendorQuota(lambda: clock.now().timestamp())
         self.road = Road(
             self._transport,
@@ -239,7 +243,15 @@ class Gateway:
             sleep=self._sleep,
         )
         self.sweeper = Sweeper(
-            self.approvals, self.files, self.looks, self.reopener, self.journal, self.answers, self.database, clock
+            self.approvals,
+            self.files,
+            self.looks,
+            self.reopener,
+            self.journal,
+            self.answers,
+            self.database,
+            clock,
+            more=[self._sweep_consents],
         )
         self.waiting = Waiting(self.looks, self.waiters)
         self.timeline = Timeline(self.database, self.bodies, self.looks)
@@ -256,12 +268,26 @@ class Gateway:
             bodies, kept = Bodies(derived.bodies), self.home.checkpoint
             return (await asyncio.to_thread(verify, self.home.ledger, self.signer, kept, bodies)).shown()
 
+        tokens, opened = AdminTokens(self.control, self.directory, data_keys), settings.opened()
+        self.links = AuthorizationLinks(self.control, self.store, self.directory.digest, settings.public_url)
+        connections = Connections(self.control, self.registry, self.store, self.tokens, probing, self.links, opened)
+        self.consents = Consents(
+            self.control,
+            self.registry,
+            self.store,
+            CodeExchange(self.store, self.tokens, probing, self.token_road, opened, clock),
+            connections,
+            tokens,
+            self.freezes,
+            self.bodies,
+            self.directory.digest,
+        )
         self.admin = Services(
-            tokens=AdminTokens(self.control, self.directory, data_keys),
+            tokens=tokens,
             tenants=Tenants(self.control, data_keys),
             agents=Agents(self.control, self.registry),
             keys=Keys(self.control, self.directory),
-            connections=Connections(self.control, self.registry, self.store, self.tokens, probing, settings.opened()),
+            connections=connections,
             grants=grants,
             access_requests=AccessRequests(self.control, grants),
             freezes=FreezeSwitch(self.control, self.registry),
@@ -347,6 +373,7 @@ class Gateway:
             web.post("/v1/runs/{run}/events", door.route(runs.note)),
             web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
             *public.routes(),
+            *ConnectPages(self.consents, self.links, self.cursors, self.settings.public_url, proxies).routes(),
             *AdminDoor(self.admin, self.cursors, self._clock, proxies).routes(),
             *ApprovalPage(
                 self.admin.tokens,
@@ -388,6 +415,10 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _sweep_consents(self) -> None:
+        # The sweeper is made before the control plane.
+        await self.consents.sweep()
 
     def _submit(self, call: str) -> None:
         # The pipeline and the queue need each other; the queue is made second.

@@ -70,7 +70,7 @@ def _usable(connection: Connection, call: Opened) -> Connection:
 def check_health(target: Resolved) -> None:
     """Refuse a connection that is known to be unusable, or lacks the vendor scopes of the action."""
     connection, action = target.connection, target.action
-    if connection.health == "unhealthy":
+    if connection.health in {"unhealthy", "pending"}:
         raise ConnectionUnhealthy(
             f"The connection {connection.name} cannot be used: {connection.health_reason}.",
             hint=reconnect_hint(connection),

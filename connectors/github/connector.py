@@ -122,6 +122,7 @@ github = Connector(
             authorize_url="{origin}/login/oauth/authorize",
             token_url="{origin}/login/oauth/access_token",
             error_in_success=True,
+            oauth_scopes=permissions.oauth_scopes,
         ),
         StaticToken(title="Personal access token"),
     ],

@@ -3,19 +3,27 @@
 from typing import Annotated, Any
 
 from credentials.store import Credential
-from credentials.supplied import check_fields
+from credentials.supplied import check_client, check_fields, is_client
 from pydantic import Field
 
 from connectors.sdk import Connector
-from connectors.sdk.auth import AuthMethod
+from connectors.sdk.auth import AuthMethod, OAuthUser
 from connectors.sdk.errors import InvalidInput, Issue
 from gateway.admin.wanted import Change, Reference, Wanted, refused
+from scopes.scope import ScopeSyntaxError, UnknownScope, expand
 
 ConnectionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,31}/[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
+Patterns = Annotated[list[Reference], Field(min_length=1, max_length=200)]
+
+
 class NewConnection(Wanted):
-    """A connection with its credential: the fields of the connector's auth `method`, by name."""
+    """A connection with its credential: the fields of the connector's auth `method`, by name.
+
+    With `client_id` alone (and `client_secret`) of an OAuth client, somebody is asked to authorize it in their
+    browser, for the actions that `scopes` (may hold patterns) allow.
+    """
 
     connector: Reference
     name: ConnectionName
@@ -23,6 +31,7 @@ class NewConnection(Wanted):
     credential: dict[str, Any] = Field(repr=False)
     base_url: Annotated[str, Field(max_length=500)] | None = None
     owner_actor: Reference | None = None
+    scopes: Patterns | None = None
     test: bool = True
 
 
@@ -35,10 +44,15 @@ class ConnectionChange(Change):
 
 
 class Reconnection(Wanted):
-    """A new credential of the same account, by the same method or another."""
+    """A new credential of the same account, by the same method or another.
 
-    credential: dict[str, Any] = Field(repr=False)
+    With an OAuth client alone, or with nothing where there is one already, somebody is asked to authorize it in their
+    browser, for what is granted and what `scopes` allow.
+    """
+
+    credential: dict[str, Any] = Field(default_factory=dict, repr=False)
     method: Reference | None = None
+    scopes: Patterns | None = None
 
 
 def check_name(connector: Connector, name: str) -> None:
@@ -55,10 +69,32 @@ def method_of(connector: Connector, id: str) -> AuthMethod:
     return method
 
 
+def client_of(method: AuthMethod, fields: dict[str, Any]) -> dict[str, str] | None:
+    """Return an OAuth client, None where the fields are those of a whole credential. Raises `InvalidInput`."""
+    if not isinstance(method, OAuthUser) or (fields and not is_client(method, fields)):
+        return None
+    try:
+        return check_client(method, fields)
+    except InvalidInput as error:
+        raise _below_credential(error) from None
+
+
+def scopes_of(connector: Connector, patterns: list[str] | None) -> frozenset[str] | None:
+    """Return the scopes that patterns mean today. Raises `InvalidInput`."""
+    try:
+        return expand(patterns, connector.scopes) if patterns is not None else None
+    except (ScopeSyntaxError, UnknownScope) as error:
+        raise InvalidInput(str(error), issues=[Issue(str(error), pointer="/scopes")]) from error
+
+
 def credential_of(method: AuthMethod, fields: dict[str, Any]) -> Credential:
     """Return a credential from its fields. Raises `InvalidInput` with pointers, and never with values."""
     try:
         return check_fields(method, fields)
     except InvalidInput as error:
-        issues = [Issue(issue.message, pointer=f"/credential{issue.pointer}") for issue in error.issues]
-        raise InvalidInput(error.detail, issues=issues, hint=error.hint) from None
+        raise _below_credential(error) from None
+
+
+def _below_credential(error: InvalidInput) -> InvalidInput:
+    issues = [Issue(issue.message, pointer=f"/credential{issue.pointer}") for issue in error.issues]
+    return InvalidInput(error.detail, issues=issues, hint=error.hint)

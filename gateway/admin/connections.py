@@ -5,7 +5,7 @@ An address and the credential that was accepted there belong together: what chan
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -15,22 +15,28 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import RowMapping
 
 from connectors.sdk import Account, Connector
+from connectors.sdk.auth import AuthMethod, OAuthUser
 from connectors.sdk.errors import (
     ActionError,
+    Conflict,
     ConnectionUnhealthy,
     Frozen,
     SecretStoreUnavailable,
     TryLater,
 )
 from connectors.sdk.hosts import Network
-from gateway.admin.connection_rows import find_connection, needed_scopes, recorded, shown
+from gateway.admin.authorizing import AuthorizationLinks, Link, waiting_for
+from gateway.admin.code_exchange import AUTHORIZATION, PENDING
+from gateway.admin.connection_rows import Row, find_connection, needed_scopes, recorded, shown
 from gateway.admin.connection_terms import (
     ConnectionChange,
     NewConnection,
     Reconnection,
     check_name,
+    client_of,
     credential_of,
     method_of,
+    scopes_of,
 )
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.directory import read_connection
@@ -50,6 +56,21 @@ _TRIES = 5
 _MOVED = "the address changed; reconnect"
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An account that somebody authorized and accepted. `settle` runs in the transaction that takes it.
+
+    `before` is the connection's address as it was when they were asked, `base_url` where the account turned out to be.
+    """
+
+    method: str
+    credential: Credential = field(repr=False)
+    account: Account
+    before: str
+    base_url: str
+    settle: Callable[[Rows], None]
+
+
 class Connections:
     """Makes, tests, reconnects and deletes connections. `opened` are networks that base URLs may name."""
 
@@ -60,6 +81,7 @@ class Connections:
         store: CredentialStore,
         tokens: TokenKeeper,
         probing: Probing,
+        links: AuthorizationLinks,
         opened: Sequence[Network],
     ) -> None:
         self._control = control
@@ -67,32 +89,38 @@ class Connections:
         self._store = store
         self._tokens = tokens
         self._probing = probing
+        self._links = links
         self._opened = opened
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, place: Place, by: By, wanted: NewConnection) -> Shown:
+    async def create(self, place: Place, by: By, wanted: NewConnection, root: str = "") -> Shown:
         """Make a connection, tested at once unless asked otherwise.
 
-        Raises `InvalidInput` for what does not fit or what the vendor refuses, `Conflict` for a name in use. Where
-        the vendor cannot be reached the connection is made, untested.
+        With an OAuth client alone for a credential it waits for somebody to authorize it: the answer has their link,
+        below `root` where the gateway was told no public address. Raises `InvalidInput` for what does not fit or what
+        the vendor refuses, `Conflict` for a name in use. Where the vendor cannot be reached the connection is made,
+        untested.
         """
         connector = self._connector(wanted.connector)
         check_name(connector, wanted.name)
         method = method_of(connector, wanted.method)
-        credential = credential_of(method, wanted.credential)
+        client = client_of(method, wanted.credential)
+        scopes = scopes_of(connector, wanted.scopes)
         base_url = check_base_url(connector, wanted.base_url or connector.base_url, self._opened)
         row = self._new_row(place, wanted, base_url)
+        if isinstance(method, OAuthUser) and client is not None:
+            row |= {"health": PENDING, "health_reason": waiting_for(connector)}
+            link = await self._links.prepare(by, dict(row), method, client, scopes, root)
+            return await self._linked(place, by, link, "connection.create", row, lambda rows: _insert(rows, row))
+        credential = credential_of(method, wanted.credential)
         connection = read_connection(row)
         tried = Tried(credential, None)
         if wanted.test:
             tried = await self._probing.attempt(connector, connection, credential)
         row |= self._standing(tried.account, tried.reason)
         await self._store.put(where_of(connection), tried.credential, expected=0)
-        taken = f"A connection is called {wanted.name} already."
         try:
-            await self._change(
-                lambda rows: insert(rows, connections, row, taken), place, by, "connection.create", None, row
-            )
+            await self._change(lambda rows: _insert(rows, row), place, by, "connection.create", None, row)
         except BaseException:
             await self._store.delete(where_of(connection))  # no row will ever lead to it
             raise
@@ -141,6 +169,8 @@ class Connections:
         async with self._lock(await self._found(place, reference)):
             row = await self._found(place, reference)
             connection = read_connection(row)
+            if connection.health == PENDING:
+                raise Conflict(f"{connection.name} has no credential: {connection.health_reason}.")
             try:
                 account = await self._probing.account(connection)
                 check_same_account(connection, account)
@@ -154,10 +184,13 @@ class Connections:
             await self._note_health(place, by, row, self._standing(account, None))
         return await self.get(place, row["id"])
 
-    async def reconnect(self, place: Place, by: By, reference: str, wanted: Reconnection, version: int | None) -> Shown:
+    async def reconnect(
+        self, place: Place, by: By, reference: str, wanted: Reconnection, version: int | None, root: str = ""
+    ) -> Shown:
         """Take a new credential of the same account. Raises `Conflict` for another account's, `InvalidInput`.
 
-        Until the vendor accepted it and named the account, the old credential stays in use.
+        Until the vendor accepted it and named the account, the old credential stays in use. With an OAuth client
+        alone, or with nothing where the old credential has one, the answer has a link for somebody to authorize it.
         """
         async with self._lock(await self._found(place, reference)):
             row = await self._found(place, reference)
@@ -165,6 +198,11 @@ class Connections:
             connector = self._connector(row["connector"])
             method = method_of(connector, wanted.method or row["method"])
             connection = replace(read_connection(row), method=method.id)
+            client = await self._client(connection, method, wanted)
+            if isinstance(method, OAuthUser) and client is not None:
+                scopes = scopes_of(connector, wanted.scopes)
+                link = await self._links.prepare(by, dict(row), method, client, scopes, root)
+                return await self._linked(place, by, link, "connection.authorize", row, None)
             tried = await self._probing.attempt(connector, connection, credential_of(method, wanted.credential))
             if tried.account is None:
                 raise ConnectionUnhealthy(
@@ -178,6 +216,29 @@ class Connections:
             await self._change(
                 lambda rows: update(rows, connections, row, values), place, by, "connection.reconnect", row, values
             )
+        return await self.get(place, row["id"])
+
+    async def accept(self, place: Place, by: By, id: str, accepted: Accepted) -> Shown:
+        """Take the credential of an account that somebody authorized. Safe to repeat after a crash.
+
+        Raises `Conflict` for another account's, and where the connection changed since they were asked.
+        """
+        async with self._lock(await self._found(place, id)):
+            row = await self._found(place, id)
+            connection = replace(read_connection(row), method=accepted.method)
+            check_same_account(connection, accepted.account)
+            moved = accepted.base_url != row["base_url"] and row["health"] != PENDING
+            if moved or row["base_url"] != accepted.before:
+                raise Conflict("The connection's address changed meanwhile.", hint="An admin makes a new link.")
+            values = {"method": accepted.method, "base_url": accepted.base_url}
+            values |= self._standing(accepted.account, None)
+            await self._replace(connection, accepted.credential)
+
+            def job(rows: Rows) -> None:
+                update(rows, connections, row, values)
+                accepted.settle(rows)
+
+            await self._change(job, place, by, "connection.authorized", row, values)
         return await self.get(place, row["id"])
 
     async def delete(self, place: Place, by: By, reference: str, version: int | None) -> Shown:
@@ -262,10 +323,42 @@ class Connections:
             lambda rows: rows.execute(statement).rowcount, place, by, "connection.test", row, values, counted=False
         )
 
+    async def _linked(
+        self, place: Place, by: By, link: Link, what: str, row: Row, also: Callable[[Rows], object] | None
+    ) -> Shown:
+        """Let a link be used, with the change that it belongs to."""
+
+        def job(rows: Rows) -> None:
+            if also is not None:
+                also(rows)
+            self._links.open(rows, link)
+
+        before, after = (None, recorded(row)) if also is not None else (recorded(row), recorded(row))
+        where = {"tenant": place.tenant, "environment": place.environment}
+        try:
+            await self._control.change(
+                job, by, what, row["id"], before=before, after={**after, "authorize": link.recorded()}, **where
+            )
+        except BaseException:
+            await self._links.drop(link)
+            raise
+        return {**await self.get(place, row["id"]), **link.shown()}
+
+    async def _client(self, connection: Connection, method: AuthMethod, wanted: Reconnection) -> dict[str, str] | None:
+        """Return the OAuth client to ask with, None where a whole credential was sent."""
+        if wanted.credential or not isinstance(method, OAuthUser):
+            return client_of(method, wanted.credential)
+        stored = await self._store.get(where_of(connection))
+        known = stored.fields if stored is not None and stored.method == method.id else {}
+        return client_of(method, {name: known[name] for name in ("client_id", "client_secret") if name in known})
+
     async def _replace(self, connection: Connection, credential: Credential) -> None:
         where = where_of(connection)
+        mark = credential.fields.get(AUTHORIZATION)
         for attempt in range(_TRIES):
             stored = await self._store.get(where)
+            if stored is not None and mark is not None and stored.fields.get(AUTHORIZATION) == mark:
+                break  # it is there since before a crash, and may have been refreshed: what is stored is newer
             try:
                 await self._store.put(where, credential, expected=stored.version if stored is not None else 0)
                 break
@@ -328,6 +421,10 @@ class Connections:
         return connector
 
 
+def _insert(rows: Rows, row: dict[str, Any]) -> None:
+    insert(rows, connections, row, f"A connection is called {row['name']} already.")
+
+
 def _delete(rows: Rows, row: RowMapping, at: str) -> list[str]:
     """Delete a connection and revoke its grants. Returns the grants' ids."""
     live = (grants.c.connection == row["id"], grants.c.revoked_at.is_(None))
@@ -338,4 +435,4 @@ def _delete(rows: Rows, row: RowMapping, at: str) -> list[str]:
     return [grant["id"] for grant in ended]
 
 
-__all__ = ["ConnectionChange", "Connections", "NewConnection", "Reconnection"]
+__all__ = ["Accepted", "ConnectionChange", "Connections", "NewConnection", "Reconnection"]

@@ -4,12 +4,10 @@ A session is a sealed cookie with the id of an admin token and a time; the token
 revoking it ends the session. Forms carry a token of their own, sealed for this session and this approval.
 """
 
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 
@@ -17,8 +15,6 @@ from connectors.sdk.errors import (
     ActionError,
     Internal,
     InvalidCursor,
-    MalformedRequest,
-    PayloadTooLarge,
     PolicyDenied,
     Refused,
 )
@@ -33,11 +29,11 @@ from gateway.clock import Clock
 from gateway.cursor import Cursors
 from gateway.fault import log_fault
 from gateway.http import approval_view as view
+from gateway.http.hosted import html, read_form, see_other
 from gateway.http.request import address_of, typed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _LIFETIME = timedelta(minutes=30)
-_MOST_BYTES = 64 * 1024
 _SESSION = "approval page session"
 
 
@@ -182,56 +178,17 @@ class ApprovalPage:
 
     async def _form(self, request: web.Request) -> dict[str, str]:
         """Return a form that this page sent. Raises `PolicyDenied` for another site's."""
-        if not self._same_origin(request):
-            raise PolicyDenied("This form came from another site.", hint="Open the approval's own page.")
-        if request.content_type != "application/x-www-form-urlencoded":
-            raise MalformedRequest("This is not a form of this page.")
-        raw = b""
-        async for part in request.content.iter_any():
-            raw += part
-            if len(raw) > _MOST_BYTES:
-                raise PayloadTooLarge("The form is too large.")
-        try:
-            return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=10, errors="strict"))
-        except ValueError as error:
-            raise MalformedRequest("The form cannot be read.") from error
-
-    def _same_origin(self, request: web.Request) -> bool:
-        site = request.headers.get("Sec-Fetch-Site")
-        if site is not None:
-            return site == "same-origin"
-        origin = request.headers.get("Origin")
-        if origin is None:
-            return True  # the form's own token and SameSite=Strict still stand
-        ours = urlsplit(self._public_url).netloc if self._public_url else request.host
-        return urlsplit(origin).netloc == ours
+        return await read_form(request, self._public_url)
 
     def _secure(self, request: web.Request) -> bool:
         return self._public_url.startswith("https://") if self._public_url else request.secure
 
     def _see_other(self, request: web.Request) -> web.Response:
-        return web.Response(
-            status=303, headers={"Location": request.path.rpartition("/")[0], "Cache-Control": "no-store"}
-        )
+        return see_other(request.path.rpartition("/")[0])
 
     @staticmethod
     def _html(title: str, content: str, status: int) -> web.Response:
-        nonce = secrets.token_urlsafe(16)
-        policy = (
-            f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none';"
-            " base-uri 'none'"
-        )
-        headers = {
-            "Content-Security-Policy": policy,
-            "X-Frame-Options": "DENY",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-            "Cross-Origin-Opener-Policy": "same-origin",
-            "Cache-Control": "no-store",
-        }
-        return web.Response(
-            text=view.page(title, content, nonce), status=status, headers=headers, content_type="text/html"
-        )
+        return html(title, content, status)
 
 
 def _cookie_name(*, secure: bool) -> str:

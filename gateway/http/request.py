@@ -113,6 +113,11 @@ def bad_parameter(name: str, why: str) -> InvalidInput:
     return InvalidInput(f"The parameter {name!r} {why}.", issues=[Issue(parameter=name, message=why)])
 
 
+def root_of(request: web.BaseRequest) -> str:
+    """Return the gateway's root as a request was sent to it."""
+    return f"{request.scheme}://{request.host}"
+
+
 def address_of(request: web.BaseRequest, proxies: Sequence[Network]) -> str:
     """Return the caller's address: the peer's, or behind trusted proxies the right-most untrusted one."""
     peer = request.remote or ""

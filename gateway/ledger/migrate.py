@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.ledger.sqlite import connect, engine_over
 
-NEWEST = "0001"
+NEWEST = "0002"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -189,6 +189,37 @@ freezes = Table(
     Column("lifted_at", Text),
 )
 
+oauth_sessions = Table(
+    "oauth_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *_scope(),
+    Column("connection", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("scopes", Text),
+    Column("made_by", Text, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("candidate", Text),
+    Column("step", Text, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("state", LargeBinary),
+    Column("browser", LargeBinary),
+    Column("verifier", LargeBinary),
+    Column("redirect_uri", Text),
+    Column("asked", Text),
+    Column("found", Text),
+    Column("step_until", Text),
+    Column("expires_at", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Index("oauth_sessions_by_link", "link", unique=True),
+    Index("oauth_sessions_by_state", "state", unique=True),
+    Index("oauth_sessions_by_browser", "browser", unique=True),
+    Index("oauth_sessions_by_connection", "connection"),
+    Index("oauth_sessions_by_expiry", "expires_at"),
+)
+
 runs = Table(
     "runs",
     metadata,

@@ -196,3 +196,6 @@ def _root_of(listed: RootInList, item: Mapping[str, object], api: str) -> Root |
             return None
         url = url.replace(f"{{{name}}}", value)
     return Root(url, str(item.get(listed.site) or "").rstrip("/")[:500], str(item.get(listed.title) or "")[:200])
+
+
+__all__ = ["Asked", "Exchanged", "Root", "address", "authorize_url", "exchange", "new_verifier", "roots"]

@@ -57,13 +57,15 @@ def check_client(method: OAuthUser, fields: Mapping[str, object]) -> dict[str, s
     issues: list[Issue] = []
     for name, check in _CLIENT.items():
         value = fields.get(name)
-        if value is None and name != "client_id":
-            continue
-        fault = check(value) if isinstance(value, str) else "must be a string"
+        if isinstance(value, str):
+            fault = check(value)
+            taken[name] = value
+        elif value is None:
+            fault = "is missing" if name == "client_id" else None
+        else:
+            fault = "must be a string"
         if fault:
             issues.append(Issue(fault, pointer=f"/{name}"))
-        else:
-            taken[name] = str(value)
     if issues:
         raise InvalidInput(f"The client does not fit {method.title}.", issues=issues)
     return taken

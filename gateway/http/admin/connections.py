@@ -22,7 +22,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
     service = door.services.connections
 
     async def create(visit: Visit, wanted: NewConnection) -> web.StreamResponse:
-        return visit.created(await service.create(visit.place, visit.by, wanted))
+        return visit.created(await service.create(visit.place, visit.by, wanted, visit.root()))
 
     async def listed(visit: Visit) -> web.StreamResponse:
         connector = visit.text("connector")
@@ -40,7 +40,8 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
 
     async def reconnect(visit: Visit, wanted: Reconnection) -> web.StreamResponse:
         connection = visit.path("connection")
-        return visit.found(await service.reconnect(visit.place, visit.by, connection, wanted, visit.version()))
+        version, root = visit.version(), visit.root()
+        return visit.found(await service.reconnect(visit.place, visit.by, connection, wanted, version, root))
 
     async def delete(visit: Visit) -> web.StreamResponse:
         connection = visit.path("connection")
@@ -50,7 +51,7 @@ def routes(door: "AdminDoor") -> list[web.RouteDef]:
         door.write("POST", PATH, Right.CONNECT, NewConnection, create),
         door.route("GET", PATH, Right.READ, listed, parameters=("limit", "cursor", "connector")),
         door.route("POST", f"{_ONE}/test", Right.CONNECT, test),
-        door.write("POST", f"{_ONE}/reconnect", Right.CONNECT, Reconnection, reconnect),
+        door.write("POST", f"{_ONE}/reconnect", Right.CONNECT, Reconnection, reconnect, empty=True),
         door.route("GET", _ONE, Right.READ, get),
         door.write("PATCH", _ONE, Right.CONNECT, ConnectionChange, update),
         door.route("DELETE", _ONE, Right.CONNECT, delete),

@@ -15,7 +15,7 @@ from gateway.admin.roles import Admin
 from gateway.admin.rows import Page, Place, Shown, Slice
 from gateway.clock import Clock, moment, stamp
 from gateway.cursor import Cursors
-from gateway.http.request import bad_parameter, header, limit
+from gateway.http.request import bad_parameter, header, limit, root_of
 from gateway.http.response import json_response, listing
 
 _VERSION = re.compile(r'^(?:W/)?"?([0-9]{1,9})"?$')
@@ -39,6 +39,10 @@ class Visit:
     def path(self, name: str) -> str:
         """Return a part of the path."""
         return self.request.match_info[name]
+
+    def root(self) -> str:
+        """Return the gateway's root as this request was sent to it."""
+        return root_of(self.request)
 
     def text(self, name: str, choices: tuple[str, ...] = ()) -> str | None:
         """Return a query parameter. Raises `InvalidInput` for none of the choices."""

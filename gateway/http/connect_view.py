@@ -1,0 +1,95 @@
+"""The HTML of the pages on which somebody authorizes a connection."""
+
+from html import escape
+
+from gateway.admin.consents import Consent
+from gateway.admin.oauth_sessions import Step
+from gateway.http.approval_view import text
+
+
+def ask(consent: Consent) -> str:
+    """Return what is asked for, and the button that leads to the vendor."""
+    title = text(consent.connector.title)
+    maker = consent.session.made_by.name
+    return (
+        f"<h1>Connect {title} to {text(consent.tenant)}</h1>"
+        f"<p>{text(maker)} asks you to let the agents of {text(consent.tenant)} work with your {title} account.</p>"
+        f"{_facts(consent)}<h2>What agents may then do, as far as they are granted it</h2>{_sentences(consent)}"
+        f"<h2>What {title} is asked for</h2>{_scopes(consent)}"
+        f"<p>You log in at {title} and not here. Afterwards you see the account before anything is connected.</p>"
+        f'<form method="post"><div class="row"><button class="approve">Go on to {title}</button></div></form>'
+    )
+
+
+def confirm(consent: Consent, csrf: str) -> str:
+    """Return the account that was authorized, and the form to connect it or not."""
+    found = consent.session.found
+    assert found is not None
+    title = text(consent.connector.title)
+    granted = frozenset(found.granted) if found.granted is not None else None
+    given = _codes(granted) if granted is not None else f"<p>{title} does not say.</p>"
+    return (
+        "<h1>Is this the account?</h1>"
+        f'<p class="note"><strong>{text(found.label)}</strong><br>{title} account {text(found.id)}</p>'
+        f"{_facts(consent)}<dl><dt>Address</dt><dd>{text(found.base_url)}</dd></dl>"
+        f"<h2>What {title} granted</h2>{given}{_lacking(consent, granted)}"
+        '<form method="post"><input type="hidden" name="csrf" value="' + escape(csrf) + '">'
+        '<div class="row"><button class="approve" name="decision" value="connect">Connect this account</button>'
+        '<button class="deny" name="decision" value="decline">Not this one</button></div></form>'
+    )
+
+
+def done(consent: Consent) -> str:
+    """Return that it is connected."""
+    found = consent.session.found
+    label = found.label if found is not None else ""
+    return (
+        '<p class="note good" role="status">Connected. You can close this page.</p>'
+        f"<h1>{text(consent.connector.title)}: {text(label)}</h1>{_facts(consent)}"
+    )
+
+
+def declined() -> str:
+    """Return that nothing was connected."""
+    return (
+        "<h1>Nothing was connected</h1>"
+        '<p class="note">The access that you gave was thrown away. The link that you were given still works.</p>'
+    )
+
+
+def is_done(consent: Consent) -> bool:
+    """Whether the account was connected already."""
+    return consent.session.step is Step.DONE
+
+
+def _facts(consent: Consent) -> str:
+    facts = {
+        "For": f"{consent.tenant} ({consent.session.place.tenant} / {consent.session.place.environment})",
+        "Vendor": consent.connector.title,
+        "Connection": consent.connection.name,
+        "Asked by": consent.session.made_by.name,
+    }
+    if consent.connection.account is not None:
+        facts["Its account"] = f"{consent.connection.account}: only this one is accepted"
+    return "<dl>" + "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items()) + "</dl>"
+
+
+def _sentences(consent: Consent) -> str:
+    if not consent.needs.sentences:
+        return "<p>Nothing yet: no agent was granted anything on this connection.</p>"
+    return "<ul>" + "".join(f"<li>{text(sentence)}</li>" for sentence in consent.needs.sentences) + "</ul>"
+
+
+def _scopes(consent: Consent) -> str:
+    return _codes(consent.needs.scopes) if consent.needs.scopes else "<p>No more than to know who you are.</p>"
+
+
+def _codes(names: frozenset[str]) -> str:
+    return "<ul>" + "".join(f"<li><code>{text(name)}</code></li>" for name in sorted(names)) + "</ul>"
+
+
+def _lacking(consent: Consent, granted: frozenset[str] | None) -> str:
+    lacking = consent.needs.scopes - granted if granted is not None else frozenset[str]()
+    if not lacking:
+        return ""
+    return f'<p class="note bad">It was asked for these too, and did not grant them:</p>{_codes(lacking)}'
