@@ -11,6 +11,7 @@ Nothing above the double line touches the vendor or a token, but a recorded `loc
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.sdk import DeclarationError, Located
@@ -130,7 +131,7 @@ class Pipeline:
     async def resume(self, call: Opened, approval: Approval | None, *, last: bool = False) -> Answer:
         """Run a call that was queued or approved: everything is checked again as it is now.
 
-        The answer says `queued` where a limit says to wait, unless this is the `last` try. Raises `AlreadySettled`
+        The answer says `queued`, and for how long, where a limit says to wait, unless this is the `last` try. Raises `AlreadySettled`
         where somebody else moved the call on.
         """
         try:
@@ -138,12 +139,12 @@ class Pipeline:
             self._check_decision(judged, approval)
             try:
                 self._take(judged)
-            except TryLater:
+            except TryLater as later:
                 judged.rendered.handler.close()
-                if last:
+                if last or not later.retryable:
                     raise
                 call.events.clear()
-                return self._answers.waiting(judged, "queued")
+                return replace(self._answers.waiting(judged, "queued"), retry_after=(later.retry_after_ms or 0) / 1000)
             return await self._executor.resume(judged)
         except StateUnavailable:
             raise  # it may have been sent: the ledger has how far it came, and recovery goes on from there

@@ -101,7 +101,7 @@ class MemoryLimiter:
         now = self._now()
         ahead = max(self._arrivals.get((policy.name, key), now) - now, 0.0)
         left = int((policy.window - ahead) * policy.quota / policy.window + 1e-9)
-        return Standing(policy, max(left, 0), math.ceil(ahead))
+        return Standing(policy, max(left, 0), math.ceil(ahead - 1e-6))
 
     def _forget(self, now: float) -> None:
         """Drop the limits that are whole again: they say nothing."""

@@ -24,6 +24,7 @@ FindPrincipal = Callable[[str], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
 _PARALLEL = 64
 _TRIES = 30
+_LEAST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
 class Reopener:
@@ -142,7 +143,7 @@ class Queue:
             answer = await self._pipeline.resume(opened, approval, last=last)
             if answer.body.get("status") != "queued":
                 return
-            await self._sleep(1.0)
+            await self._sleep(min(max(answer.retry_after or 0.0, _LEAST_WAIT), _LONGEST_WAIT))
 
     async def _fail(self, stored: StoredCall, error: ActionError) -> None:
         """End a call whose caller is not good any more."""
