@@ -131,8 +131,8 @@ class Pipeline:
     async def resume(self, call: Opened, approval: Approval | None, *, last: bool = False) -> Answer:
         """Run a call that was queued or approved: everything is checked again as it is now.
 
-        The answer says `queued`, and for how long, where a limit says to wait, unless this is the `last` try. Raises `AlreadySettled`
-        where somebody else moved the call on.
+        The answer says `queued`, and for how long, where a limit says to wait, unless this is the `last` try.
+        Raises `AlreadySettled` where somebody else moved the call on.
         """
         try:
             judged = await self.judge_again(call)

@@ -51,7 +51,7 @@ class Limiter(Protocol):
     """Settles charges. Replicas share one through Redis; a single process has its own."""
 
     def take(self, charges: Sequence[Charge]) -> Refusal | None:
-        """Take all charges, or none and say which limit refused."""
+        """Take all charges, or none and say which limit refuses for longest."""
         ...
 
     def give_back(self, charges: Sequence[Charge]) -> None:
@@ -72,17 +72,21 @@ class MemoryLimiter:
         self._arrivals: dict[tuple[str, str], float] = {}
 
     def take(self, charges: Sequence[Charge]) -> Refusal | None:
-        """Take all charges, or none."""
+        """Take all charges, or none and say which limit refuses for longest."""
         now = self._now()
         fresh: list[tuple[tuple[str, str], float]] = []
+        refusal: Refusal | None = None
         for charge in charges:
             policy = charge.policy
             place = (policy.name, charge.key)
             arrival = max(self._arrivals.get(place, now), now) + charge.cost * policy.window / policy.quota
             early = arrival - now - policy.window
             if early > 1e-9:
-                return Refusal(policy, early if charge.cost <= policy.quota else math.inf)
+                wait = early if charge.cost <= policy.quota else math.inf
+                refusal = Refusal(policy, wait) if refusal is None or wait > refusal.seconds else refusal
             fresh.append((place, arrival))
+        if refusal is not None:
+            return refusal
         for place, arrival in fresh:
             self._arrivals[place] = arrival
         if len(self._arrivals) > self._most:
