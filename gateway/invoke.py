@@ -136,7 +136,7 @@ class Pipeline:
         """
         try:
             judged = await self.judge_again(call)
-            self._check_decision(judged, approval)
+            self.check_decision(judged, approval)
             try:
                 self._take(judged)
             except TryLater as later:
@@ -228,8 +228,8 @@ class Pipeline:
         self._road.quota.check(target.connection.id, writes=target.action.writes, name=target.action.budget)
         return self._allowances.take(judged)
 
-    def _check_decision(self, judged: Judged, approval: Approval | None) -> None:
-        """A resumed call needs the same permission again: allowed, or approved exactly as it is."""
+    def check_decision(self, judged: Judged, approval: Approval | None) -> None:
+        """Check that a resumed call has the same permission again: allowed, or approved exactly as it is. Raises."""
         check_health(judged.target)
         if approval is not None:
             self._approvals.check_unchanged(judged, approval)

@@ -7,19 +7,29 @@ read finds nothing after the settle time. Everything else is `outcome_unknown`, 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
-from connectors.sdk.errors import ActionError, Frozen, OutcomeUnknown, TryLater, UpstreamUnavailable
+from connectors.sdk.errors import (
+    ActionError,
+    Frozen,
+    OutcomeUnknown,
+    StateUnavailable,
+    TryLater,
+    UpstreamUnavailable,
+)
+from connectors.sdk.facts import Idempotency
 from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.call import Judged, Opened
-from gateway.clock import Clock
+from gateway.clock import Clock, moment
 from gateway.ending import ending_of
 from gateway.execute import Executor
+from gateway.fault import log_fault
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
@@ -88,22 +98,32 @@ class Recovery:
 
         async def one(row: tuple[str, str, str, str]) -> bool:
             async with slots:
-                return await self._settle(row)
+                return await self._guarded(row)
 
         done = await asyncio.gather(*(one(row) for row in calls))
         return [row for row, settled in zip(calls, done, strict=True) if not settled]
+
+    async def _guarded(self, row: tuple[str, str, str, str]) -> bool:
+        """Settle one call; a fault in it must not keep the others from being settled."""
+        try:
+            return await self._settle(row)
+        except StateUnavailable:
+            return False
+        except Exception as error:
+            log_fault(error, "")
+            return True
 
     async def _settle(self, row: tuple[str, str, str, str]) -> bool:
         """Settle one call. Returns whether it is off the list."""
         call, tenant, environment, status = row
         stored = await self._looks.find(tenant, environment, call)
-        intents = await self._database.read(lambda rows: _intents(rows, call))
+        intents = await self._database.read(lambda rows: _intents_of(rows, call))
         opened: Opened | None = None
         try:
             opened = await self._reopener.reopen(stored)
             if status == "outcome_unknown":
                 return await self._look_only(opened)
-            if not intents:
+            if not intents.count:
                 await self._end(opened, _never_sent())
                 return True
             judged = await self._pipeline.judge_again(opened)
@@ -115,10 +135,10 @@ class Recovery:
         except ActionError as error:
             if status == "outcome_unknown":
                 return True
-            await self._give_up(stored, opened, error, intents)
+            await self._give_up(stored, opened, error, sent=intents.count > 0)
         return True
 
-    async def _by_strategy(self, judged: Judged, intents: int) -> None:
+    async def _by_strategy(self, judged: Judged, intents: "_Intents") -> None:
         """Settle a call with an open intent. Raises `TryLater` while the settle time runs."""
         strategy = judged.target.action.idempotency
         trip = self._executor.trip(judged.target)
@@ -129,9 +149,10 @@ class Recovery:
             if found is not None:
                 await self._executor.settle_found(judged, trip, found)
                 return
-        if intents == 1 and isinstance(strategy, Safe | Native | NaturalKey):
+        if self._may_repeat(strategy, intents):
+            await self._check_decision(judged)
             await self._executor.send_again(judged, trip, lost)
-        elif intents == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
+        elif intents.count == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
             if self._clock.monotonic() - self._started < strategy.settle.total_seconds():
                 judged.rendered.handler.close()
                 raise TryLater("The vendor may still be applying what it received.")
@@ -143,6 +164,20 @@ class Recovery:
                 hint=f"Look at {judged.target.connector.title} first; an operator closes the call with its outcome.",
             )
 
+    def _may_repeat(self, strategy: Idempotency, intents: "_Intents") -> bool:
+        """Whether the vendor makes sure that sending again changes nothing more."""
+        if isinstance(strategy, Native):
+            return moment(intents.first) + strategy.window > self._clock.now()
+        return isinstance(strategy, Safe) or (isinstance(strategy, NaturalKey) and intents.count == 1)
+
+    async def _check_decision(self, judged: Judged) -> None:
+        """Sending again needs the permission of today. Raises like `Pipeline.check_decision`."""
+        try:
+            self._pipeline.check_decision(judged, await self._approvals.of_call(judged.call.id))
+        except ActionError:
+            judged.rendered.handler.close()
+            raise
+
     async def _again_if_absent(self, judged: Judged, strategy: Reconcile) -> None:
         """After the settle time: one read that must work; finding nothing permits a new send."""
         trip = self._executor.trip(judged.target)
@@ -150,6 +185,7 @@ class Recovery:
         if found is not None:
             await self._executor.settle_found(judged, trip, found)
         else:
+            await self._check_decision(judged)
             await self._executor.send_again(judged, trip, None)
 
     async def _look_only(self, opened: Opened) -> bool:
@@ -164,15 +200,15 @@ class Recovery:
         judged.rendered.handler.close()
         return True
 
-    async def _give_up(self, stored: StoredCall, opened: Opened | None, error: ActionError, intents: int) -> None:
+    async def _give_up(self, stored: StoredCall, opened: Opened | None, error: ActionError, *, sent: bool) -> None:
         """End a call that recovery may not or cannot act on."""
         call = opened or self._reopener.without_key(stored)
-        if intents and not isinstance(error, OutcomeUnknown):
+        if sent and not isinstance(error, OutcomeUnknown):
             error = OutcomeUnknown(
                 f"It was sent by a process that ended, and it may not be looked into any more: {error.detail}",
                 hint="An operator closes the call with its outcome.",
             )
-        await self._end(call, error if intents else _never_sent())
+        await self._end(call, error if sent else _never_sent())
 
     async def _end(self, call: Opened, error: ActionError) -> None:
         answer = self._answers.failed(call, error)
@@ -200,6 +236,14 @@ def _left(rows: Rows) -> list[tuple[str, str, str, str]]:
     return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
-def _intents(rows: Rows, call: str) -> int:
-    found = rows.execute(text("SELECT COUNT(*) FROM intents WHERE call=:call"), {"call": call}).scalar()
-    return int(found or 0)
+@dataclass(frozen=True, slots=True)
+class _Intents:
+    """How many effects of a call were about to be sent, and since when."""
+
+    count: int
+    first: str
+
+
+def _intents_of(rows: Rows, call: str) -> _Intents:
+    found = rows.execute(text("SELECT COUNT(*), MIN(opened_at) FROM intents WHERE call=:call"), {"call": call}).one()
+    return _Intents(found[0], found[1] or "")

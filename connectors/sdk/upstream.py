@@ -133,7 +133,8 @@ class Upstream:
             download=download,
         )
         if effectful and self._key_header is not None:
-            request = request.with_header(self._key_header.lower(), self.marker)
+            # Each effect of several has a key of its own: the vendor would take the second for a repeat of the first.
+            request = request.with_header(self._key_header.lower(), f"{self.marker}.{step}" if step else self.marker)
         response: Response = await Exchange(request)
         if response.status >= 400:
             raise self._connector.error_of(response)
