@@ -15,16 +15,22 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
 
-    home: Path = Field(Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials.")
-    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
-    port: int = Field(8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
-    metrics_host: str = Field("127.0.0.1", description="Address of the metrics' own listener.")
-    metrics_port: int = Field(
-        9464, ge=0, le=65535, description="Port of the metrics' own listener; 0 takes a free one."
+    home: Path = Field(
+        default=Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials."
     )
-    public_url: str | None = Field(None, description="Root URL under which people reach this gateway, for links.")
+    host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics' own listener.")
+    metrics_port: int = Field(
+        default=9464, ge=0, le=65535, description="Port of the metrics' own listener; 0 takes a free one."
+    )
+    public_url: str | None = Field(
+        default=None, description="Root URL under which people reach this gateway, for links."
+    )
     master_key: str | None = Field(
-        None, description="Master key, 32 bytes in base 64; without it `master.key` in the home is read.", repr=False
+        default=None,
+        description="Master key, 32 bytes in base 64; without it `master.key` in the home is read.",
+        repr=False,
     )
     connectors: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="Names of installed connector packages to load, parted by commas."
@@ -36,22 +42,32 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."
     )
-    outbound_proxy: str | None = Field(None, description="URL of a proxy that requests to vendors go through.")
-    ca_file: Path | None = Field(None, description="PEM file of further certificate authorities for vendors' hosts.")
+    outbound_proxy: str | None = Field(default=None, description="URL of a proxy that requests to vendors go through.")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of further certificate authorities for vendors' hosts."
+    )
     trace_ratio: float = Field(
-        0.1, ge=0, le=1, description="Share of calls that are traced where a caller does not say."
+        default=0.1, ge=0, le=1, description="Share of calls that are traced where a caller does not say."
     )
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="Least level that is logged."
+    )
     intake_per_second: int = Field(
-        2000, ge=1, description="Requests per second from one address or key, before all else."
+        default=2000, ge=1, description="Requests per second from one address or key, before all else."
     )
-    agent_per_minute: int = Field(3000, ge=1, description="Calls per minute of an agent without limits of its own.")
-    writes_per_minute: int = Field(1200, ge=1, description="Writes per minute of an agent without limits of its own.")
-    connection_per_minute: int = Field(12_000, ge=1, description="Calls per minute over one connection.")
-    tenant_per_minute: int = Field(60_000, ge=1, description="Calls per minute in one environment of a tenant.")
-    concurrency: int = Field(1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`.")
-    approval_hours: float = Field(24, gt=0, le=720, description="Hours until a pending approval expires.")
-    drain_seconds: float = Field(30, ge=0, description="Seconds that calls under way get to finish at a stop.")
+    agent_per_minute: int = Field(
+        default=3000, ge=1, description="Calls per minute of an agent without limits of its own."
+    )
+    writes_per_minute: int = Field(
+        default=1200, ge=1, description="Writes per minute of an agent without limits of its own."
+    )
+    connection_per_minute: int = Field(default=12_000, ge=1, description="Calls per minute over one connection.")
+    tenant_per_minute: int = Field(default=60_000, ge=1, description="Calls per minute in one environment of a tenant.")
+    concurrency: int = Field(
+        default=1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`."
+    )
+    approval_hours: float = Field(default=24, gt=0, le=720, description="Hours until a pending approval expires.")
+    drain_seconds: float = Field(default=30, ge=0, description="Seconds that calls under way get to finish at a stop.")
 
     @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
     @classmethod

@@ -66,9 +66,7 @@ def test_raw_bytes_and_base64_are_the_same_key(tmp_path: Path) -> None:
     path = tmp_path / "raw"
     path.write_bytes(secret)
     path.chmod(0o600)
-    assert MasterKey.from_file(path).derive("x") == MasterKey.from_base64(base64.b64encode(secret).decode()).derive(
-        "x"
-    )
+    assert MasterKey.from_file(path).derive("x") == MasterKey.from_base64(base64.b64encode(secret).decode()).derive("x")
 
 
 def test_a_bad_environment_value_is_refused_without_quoting_it() -> None:

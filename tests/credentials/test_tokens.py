@@ -156,9 +156,7 @@ async def test_a_refresh_that_everyone_left_is_still_saved(tokens: Tokens, memor
 async def test_all_who_wait_get_the_same_error(tokens: Tokens, memory: MemoryStore, clock: Clock) -> None:
     expired(memory, clock)
     route = respx.post(TOKEN_URL).mock(side_effect=httpx.ConnectError("refused"))
-    results = await asyncio.gather(
-        *(tokens.token_for(TARGET, method=OAUTH) for _ in range(5)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(tokens.token_for(TARGET, method=OAUTH) for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [UpstreamUnavailable] * 5
     assert route.call_count == 1
 
@@ -209,9 +207,7 @@ async def test_a_vendor_that_rejects_its_newest_token_too_is_not_asked_over_and_
 
 
 @respx.mock
-async def test_a_rejection_whose_remedy_another_replica_stored_asks_nobody(
-    tokens: Tokens, memory: MemoryStore
-) -> None:
+async def test_a_rejection_whose_remedy_another_replica_stored_asks_nobody(tokens: Tokens, memory: MemoryStore) -> None:
     memory.keep("oauth", access_token="old", refresh_token="r1", client_id="id")
     route = respx.post(TOKEN_URL).respond(json=PAIR)
     first = await tokens.token_for(TARGET, method=OAUTH)
@@ -222,9 +218,7 @@ async def test_a_rejection_whose_remedy_another_replica_stored_asks_nobody(
 
 
 @respx.mock
-async def test_a_token_is_refreshed_a_minute_before_it_ends(
-    tokens: Tokens, memory: MemoryStore, clock: Clock
-) -> None:
+async def test_a_token_is_refreshed_a_minute_before_it_ends(tokens: Tokens, memory: MemoryStore, clock: Clock) -> None:
     expired(memory, clock)
     route = respx.post(TOKEN_URL).respond(json=PAIR | {"expires_in": 600})
     await tokens.token_for(TARGET, method=OAUTH)

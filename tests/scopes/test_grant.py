@@ -92,9 +92,7 @@ def test_the_order_of_grants_does_not_matter(some: list[Grant], random: Random) 
 
 
 @given(st.lists(grants, max_size=4), st.frozensets(st.sampled_from(["x:a:read", "x:a:write"]), min_size=1))
-def test_a_grant_covers_only_live_on_its_connection_with_all_scopes(
-    some: list[Grant], needed: frozenset[str]
-) -> None:
+def test_a_grant_covers_only_live_on_its_connection_with_all_scopes(some: list[Grant], needed: frozenset[str]) -> None:
     found = covering(some, connection="one", scopes=needed, now=NOW)
     for grant in some:
         expected = (

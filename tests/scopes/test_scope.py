@@ -100,9 +100,7 @@ def test_a_catalogue_describes_its_scopes() -> None:
         catalogue.describe("github:issue:raed")
 
 
-@pytest.mark.parametrize(
-    "scopes", [{"github:*:read": "Read."}, {"github:issue:read": " "}, {"github:issue": "Read."}]
-)
+@pytest.mark.parametrize("scopes", [{"github:*:read": "Read."}, {"github:issue:read": " "}, {"github:issue": "Read."}])
 def test_a_catalogue_takes_single_scopes_with_a_sentence(scopes: dict[str, str]) -> None:
     with pytest.raises(ValueError):
         Catalogue(scopes)
