@@ -27,12 +27,13 @@ def scenarios(seed: int, *, kills: int) -> dict[str, Scenario]:
     everywhere = {kind: Scenario(kind, _on_all(kind, seed)) for kind in ("reset_before", "reset_after", "500", "html")}
     # One 429 makes the whole connection wait, so fewer of them do.
     throttled = (*_on_writes("429", seed, _READS), *_on_reads("429", seed, _READS / 3))
-    # The vendor applies and does not answer, or takes its time: so effects hang in the air when the process dies.
+    # The vendor applies and does not answer, or takes its time, longer than a restart: so effects hang in the air when
+    # the process dies, and some appear only when the next one already looks for them.
     # Some it swallows: only they show that recovery sends again what is not there, once the settle time has passed.
     hanging = (
         *_on_writes("reset_after", seed, 0.25),
         *_on_writes("late", seed + 1, 0.35, delay_ms=900),
-        *_on_writes("slow", seed + 2, 0.35, delay_ms=700),
+        *_on_writes("slow", seed + 2, 0.25, delay_ms=6000),
     )
     # Clients give up before a slow answer comes and ask again.
     slow = _on_all("slow", seed, delay_ms=1500)
