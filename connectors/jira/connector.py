@@ -45,7 +45,8 @@ SCOPES = {
 
 # Atlassian's classic scopes. The granular ones are finer, but each request needs up to ten of them, and they are beta.
 READ = frozenset({"read:jira-work"})
-WRITE = frozenset({"write:jira-work"})
+# Whoever writes reads too: where an issue is now, and what became of a request that was not answered.
+WRITE = READ | {"write:jira-work"}
 PEOPLE = frozenset({"read:jira-user"})
 
 

@@ -33,6 +33,7 @@ from connectors.sdk import (
     Irreversible,
     Output,
     Reconcile,
+    Response,
     Undo,
     Upstream,
     UpstreamNotFound,
@@ -239,6 +240,10 @@ async def read_issue(api: Upstream, key: str, custom: list[str]) -> Issue:
     response = await api.get(ISSUE, {"issue": key}, params={"fields": fields})
     issue = api.read(Issue, response)
     stayed(key, issue.key)
+    return _with_custom(issue, response, custom)
+
+
+def _with_custom(issue: Issue, response: Response, custom: list[str]) -> Issue:
     values = cast("dict[str, Any]", response.json()["fields"])
     return issue.model_copy(update={"custom_fields": {name: rendered(values.get(name)) for name in custom}})
 
@@ -338,7 +343,7 @@ async def find_updated(api: Upstream, update: UpdateIssue) -> Issue | None:
     scopes={"jira:issue:write"},
     effect=Effect.UPDATE,
     resource=OF_ISSUE,
-    vendor_scopes=WRITE | READ,
+    vendor_scopes=WRITE,
     idempotency=Reconcile(find_updated, settle=SETTLE, consistent=True),
     undo=Undo("jira.issue.update", note="Send the former values; read them before."),
     examples=[{"issue": "OPS-1", "summary": "Login page answers 502", "add_labels": ["incident"]}],
@@ -357,9 +362,7 @@ async def update_issue(api: Upstream, update: UpdateIssue) -> Issue:
     response = await api.put(ISSUE, update, json=sent, params={"returnIssue": True})
     if not response.body:
         return await read_issue(api, update.issue, custom)
-    values = cast("dict[str, Any]", response.json()["fields"])
-    shown = {name: rendered(values.get(name)) for name in custom}
-    return api.read(Issue, response).model_copy(update={"custom_fields": shown})
+    return _with_custom(api.read(Issue, response), response, custom)
 
 
 async def find_deleted(api: Upstream, what: DeleteIssue) -> Done | None:

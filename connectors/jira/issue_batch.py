@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from pydantic import Field, model_validator
 
-from connectors.jira.connector import READ, WRITE, jira
+from connectors.jira.connector import WRITE, jira
 from connectors.jira.issue import CreatedIssue, CreateIssue, new_fields, recent_markers
 from connectors.jira.names import PROJECT, InProject, project_of
 from connectors.jira.tracing import SETTLE, properties
@@ -56,7 +56,7 @@ async def find_all_created(api: Upstream, new: CreateIssues) -> CreatedIssues | 
     scopes={"jira:issue:write"},
     effect=Effect.CREATE,
     resource=PROJECT,
-    vendor_scopes=WRITE | READ,
+    vendor_scopes=WRITE,
     # As for `issue.create`; and where some are missing, Jira may have refused those.
     idempotency=Reconcile(find_all_created, settle=SETTLE, consistent=False),
     undo=Undo("jira.issue.delete", note="One by one; people who watch the project were notified."),

@@ -100,7 +100,7 @@ async def find_linked(api: Upstream, new: CreateLink) -> Done | None:
     scopes={"jira:issue_link:write"},
     effect=Effect.CREATE,
     resource=Located(_both, project_of),
-    vendor_scopes=WRITE | READ,
+    vendor_scopes=WRITE,
     # Jira keeps one link of a type between two issues: a repeat is answered as if it had made it.
     idempotency=Reconcile(find_linked, settle=SETTLE, consistent=True),
     undo=Undo("jira.issue_link.delete", note="The link's id is in `links` of `jira.issue.get`."),
@@ -134,7 +134,7 @@ async def find_unlinked(api: Upstream, what: OneLink) -> Done | None:
     scopes={"jira:issue_link:delete"},
     effect=Effect.DELETE,
     resource=Located(_ends, project_of),
-    vendor_scopes=WRITE | READ,
+    vendor_scopes=WRITE,
     # A link is hidden, and so looks deleted, where its issues may no longer be seen.
     idempotency=Reconcile(find_unlinked, settle=SETTLE, consistent=True),
     undo=Undo("jira.issue_link.create"),

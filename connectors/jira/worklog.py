@@ -93,7 +93,7 @@ async def find_created(api: Upstream, new: CreateWorklog) -> Worklog | None:
     scopes={"jira:worklog:write"},
     effect=Effect.CREATE,
     resource=OF_ISSUE,
-    vendor_scopes=WRITE | READ,
+    vendor_scopes=WRITE,
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=True),
     undo=Undo("jira.worklog.delete"),
     examples=[{"issue": "OPS-1", "seconds": 1800, "comment": "Read the logs."}],

@@ -1,0 +1,77 @@
+"""Files of issues. Shapes: `Attachment`, `AttachmentMetadata`."""
+
+from email import message_from_bytes
+from email.message import Message
+from typing import cast
+
+from connectors.jira.simulator import render
+from connectors.jira.simulator.ask import Ask
+from connectors.jira.simulator.refusals import not_found, refusal
+from connectors.jira.simulator.routing import WRITE, Route
+from connectors.jira.simulator.world import Attachment, Issue
+from connectors.sdk.simulator import Answer
+
+LARGEST = 20 * 1024 * 1024
+
+
+def add_attachments(ask: Ask) -> Answer:
+    """POST /issue/{issue}/attachments, multipart, against forged requests only with `X-Atlassian-Token`."""
+    if ask.call.headers.get("x-atlassian-token") != "no-check":
+        raise refusal(403, "XSRF check failed")
+    issue = ask.issue()
+    files = [part for part in _parts(ask) if part.get_param("name", header="content-disposition") == "file"]
+    if not files or len(files) > 60:
+        raise refusal(400, "No file was sent under the name `file`." if not files else "Too many files.")
+    made: list[Attachment] = []
+    for part in files:
+        content = cast("bytes", part.get_payload(decode=True) or b"")
+        if len(content) > LARGEST:
+            raise refusal(413, "The attachment is too large.")
+        name = str(part.get_filename() or "file")
+        made.append(Attachment(ask.world.next_id(), ask.user, name, part.get_content_type(), content, ask.now))
+    issue.attachments += made
+    issue.updated = ask.now
+    return ask.applied([render.attachment(one, ask) for one in made])
+
+
+def get_attachment(ask: Ask) -> Answer:
+    """GET /attachment/{id}. Its id is a number here, and nothing says whose it is."""
+    _, found = _find(ask)
+    return Answer.of({**render.attachment(found, ask), "id": int(found.id)})
+
+
+def get_content(ask: Ask) -> Answer:
+    """GET /attachment/content/{id}: the bytes with `redirect=false`, else a redirect to them."""
+    _, found = _find(ask)
+    if ask.query.get("redirect") != "false":
+        return Answer(303, b"", {"location": f"{ask.api}/attachment/content/{found.id}?redirect=false"})
+    return Answer(200, found.content, {"content-type": found.media_type})
+
+
+def delete_attachment(ask: Ask) -> Answer:
+    """DELETE /attachment/{id}."""
+    issue, found = _find(ask)
+    issue.attachments.remove(found)
+    return ask.done()
+
+
+def _find(ask: Ask) -> tuple[Issue, Attachment]:
+    for issue in ask.world.issues.values():
+        for one in issue.attachments:
+            if one.id == ask.value("id") and ask.sees(issue):
+                return issue, one
+    raise not_found(f"The attachment with id '{ask.value('id')}'")
+
+
+def _parts(ask: Ask) -> list[Message]:
+    head = f"content-type: {ask.call.headers.get('content-type', '')}\r\n\r\n".encode()
+    parsed = message_from_bytes(head + ask.call.body)
+    return cast("list[Message]", parsed.get_payload()) if parsed.is_multipart() else []
+
+
+ROUTES = (
+    Route("POST", "/issue/{issue}/attachments", add_attachments, WRITE),
+    Route("GET", "/attachment/{id}", get_attachment),
+    Route("GET", "/attachment/content/{id}", get_content),
+    Route("DELETE", "/attachment/{id}", delete_attachment, WRITE),
+)
