@@ -16,7 +16,7 @@ from connectors.sdk.connector import origin_of
 from connectors.sdk.errors import ActionError
 from connectors.sdk.hosts import Network
 from gateway.admin.oauth_sessions import Found, OAuthSession
-from gateway.admin.probing import Probing, check_same_account
+from gateway.admin.probing import Probing
 from gateway.admin.vendor import TokenKeeper
 from gateway.call import Connection
 from gateway.clock import Clock
@@ -99,7 +99,6 @@ class CodeExchange:
             )
         candidate = replace(connection, id=target.where.connection, method=method.id, base_url=root, account=None)
         account = await self._probing.account(candidate)
-        check_same_account(connection, account)
         granted = tuple(sorted(account.granted)) if account.granted is not None else None
         return Found(root, account.id, account.label, granted)
 

@@ -39,6 +39,7 @@ from gateway.admin.oauth_sessions import (
     forget,
     lapsed,
 )
+from gateway.admin.probing import check_same_account
 from gateway.admin.roles import Right
 from gateway.admin.tokens import AdminTokens
 from gateway.call import Connection
@@ -259,6 +260,8 @@ class Consents:
             found = await self._exchange.find(
                 consent.session, consent.connector, consent.connection, consent.method, code, asked
             )
+            consent = replace(consent, session=replace(consent.session, found=found))
+            check_same_account(consent.connection, found.account())
         except (ConsentRefused, ActionError) as refused:
             await self._give_back(consent, {Step.EXCHANGING}, address, refused.detail)
             raise
