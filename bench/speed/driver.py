@@ -1,7 +1,7 @@
 """The driver for machines without wrk: asyncio protocols, one request at a time on each connection.
 
-`python -m bench.speed.driver` reads what to do as JSON and writes what it measured. It is several times dearer than
-wrk, so on few cores the figures of fast targets are the driver's own; CPU per request stays the target's.
+`python -m bench.speed.driver` reads what to do as JSON and writes what it measured. It takes more of the processor than
+wrk, so on few cores requests a second are lower; CPU per request stays the target's own.
 """
 
 import asyncio
