@@ -1,7 +1,8 @@
 """A gateway with two simulated vendors for each test, over a home that was set up once."""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from connectors.github.simulator import GitHubSimulator
 from tests.gateway.caller import Caller
 from tests.gateway.world import World, fresh_home
+
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +61,17 @@ def arrange() -> Callable[[GitHubSimulator], dict[str, dict[str, Any]]]:
     from connectors.github.simulator.cases import arrange as found
 
     return found
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """End a test that waits for what never comes, with a traceback of where it waits."""
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError(f"the test takes more than {PATIENCE_SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(PATIENCE_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
