@@ -49,7 +49,10 @@ def url_of(connector: Connector, connection: Connection, request: Request) -> st
 
 def download_target(connector: Connector, connection: Connection, location: str) -> str:
     """Return where a redirected download may go on, without the credential. Raises `UpstreamUnavailable`."""
-    parts = urlsplit(location)
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        parts = urlsplit("")
     host = parts.hostname or ""
     declared: tuple[HostPattern, ...] = connector.download_hosts
     if parts.scheme == "https" and not parts.username and any(pattern.matches(host) for pattern in declared):

@@ -173,6 +173,7 @@ class Road:
         except _Again as again:
             return await self._retry(trip, request, again)
         except ConnectionUnhealthy as error:
+            error.hint = reconnect_hint(trip.connection)
             await self._mark_unhealthy(trip.connection.id, error.detail, trip.connection.version)
             raise
 
