@@ -168,12 +168,8 @@ def _fields(client: Mapping[str, str], got: Obtained, answer: Mapping[str, objec
 
 
 def _root_in(method: OAuthUser, answer: Mapping[str, object]) -> str | None:
-    if not isinstance(method.discover, RootInToken):
-        return None
-    root = answer.get(method.discover.member)
-    if not isinstance(root, str) or not root or len(root) > 500:
-        raise Unanswered("its answer does not say where the API is")
-    return root.rstrip("/")
+    root = answer.get(method.discover.member) if isinstance(method.discover, RootInToken) else None
+    return root.rstrip("/") if isinstance(root, str) and 0 < len(root) <= 500 else None
 
 
 def _objects(answer: httpx.Response) -> list[Mapping[str, object]]:

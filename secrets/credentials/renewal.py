@@ -3,6 +3,7 @@
 The truth is a marker beside the token: *refreshing, generation n, by whom, until when*, written with check-and-set
 before the refresh token is presented. The winner writes the new pair with check-and-set before anyone uses it, losers
 read again. A lapsed marker means that its process died between: whether the refresh token was spent is not known.
+Where the vendor documents a grace in which a spent token is taken again, that is used, counted from the first marker.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,17 +23,19 @@ Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
 _BY, _UNTIL, _GENERATION, _REFUSED = "refreshing_by", "refreshing_until", "generation", "refused"
+_SINCE = "refreshing_since"
 _POLL_SECONDS = 0.1
 _WRITE_WAITS = (0.05, 0.25, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Marker:
-    """Who is refreshing, and until when nobody else may draw conclusions."""
+    """Who is refreshing, and until when nobody else may draw conclusions. `since` is when the token first left."""
 
     by: str
     until: datetime
     generation: int
+    since: datetime | None
 
 
 class Renewals:
@@ -81,7 +84,8 @@ class Renewals:
         if not credential.fields.get("refresh_token") or not credential.fields.get("client_id"):
             raise unhealthy(target, "its access token is no longer accepted and there is no refresh token")
         marker = _marker(target, credential)
-        if marker is not None and method.single_use_refresh and marker.until <= self._clock():
+        lapsed = marker is not None and method.single_use_refresh and marker.until <= self._clock()
+        if marker is not None and lapsed and not self._in_grace(method, marker.since):
             raise unhealthy(
                 target,
                 f"refresh number {marker.generation} of its token was begun and never finished, so whether the "
@@ -95,10 +99,13 @@ class Renewals:
         if marked is None:
             return None
         free = replace(marked, fields=_unmarked(marked.fields))
+        doubtful = replace(marked, fields={**marked.fields, _UNTIL: self._clock().isoformat()})
         try:
             obtained = await oauth.refresh(self._road, target, method, free.fields, now=self._clock())
         except (NotSent, NotProcessed) as fault:
-            await self._write(target.where, free)
+            # It may have been spent at an earlier presentation, whose grace goes on.
+            again = method.single_use_refresh and _SINCE in credential.fields
+            await self._write(target.where, doubtful if again else free)
             raise unavailable(target, fault) from fault
         except TokenRefused as fault:
             await self._give_up(target, free, fault.reason, fault)
@@ -106,6 +113,9 @@ class Renewals:
         except Unanswered as fault:
             if not method.single_use_refresh:
                 await self._write(target.where, free)
+                raise unavailable(target, fault) from fault
+            if self._in_grace(method, _moment(marked.fields[_SINCE])):
+                await self._write(target.where, doubtful)
                 raise unavailable(target, fault) from fault
             reason = f"a refresh of its token was sent and {fault}, and the refresh token is accepted only once"
             await self._give_up(target, free, reason, fault)
@@ -116,9 +126,11 @@ class Renewals:
 
     async def _mark(self, where: Where, credential: Credential) -> Credential | None:
         """Write the marker. Returns the credential as it is stored then, or None where somebody else was first."""
-        until = self._clock() + self._lease
+        now = self._clock()
+        until = now + self._lease
         fields = {
             **_unmarked(credential.fields),
+            _SINCE: credential.fields.get(_SINCE, now.isoformat()),
             _BY: self._owner,
             _UNTIL: until.isoformat(),
             _GENERATION: str(_generation(credential) + 1),
@@ -132,6 +144,10 @@ class Renewals:
             self._unsaved[where] = replace(credential, fields=_unmarked(fields), version=credential.version + 1)
             raise
         return replace(credential, fields=fields, version=version)
+
+    def _in_grace(self, method: OAuthUser, since: datetime | None) -> bool:
+        """Whether the vendor takes a refresh token again that first left then, so that it may be presented again."""
+        return method.refresh_grace is not None and since is not None and self._clock() < since + method.refresh_grace
 
     async def _give_up(self, target: Target, free: Credential, reason: str, fault: Exception) -> None:
         """Store why nobody needs to try again, and raise it; return where somebody else has a newer credential."""
@@ -218,7 +234,7 @@ def _renewed(fields: Mapping[str, str], obtained: Obtained) -> dict[str, str]:
 
 
 def _unmarked(fields: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if name not in {_BY, _UNTIL}}
+    return {name: value for name, value in fields.items() if name not in {_BY, _UNTIL, _SINCE}}
 
 
 def _marker(target: Target, credential: Credential) -> _Marker | None:
@@ -227,7 +243,7 @@ def _marker(target: Target, credential: Credential) -> _Marker | None:
     until = _moment(credential.fields.get(_UNTIL))
     if until is None:
         raise unhealthy(target, "its stored credential cannot be read")
-    return _Marker(credential.fields[_BY], until, _generation(credential))
+    return _Marker(credential.fields[_BY], until, _generation(credential), _moment(credential.fields.get(_SINCE)))
 
 
 def _generation(credential: Credential) -> int:

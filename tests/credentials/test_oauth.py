@@ -261,3 +261,15 @@ async def test_a_hang_up_over_a_real_socket_spends_the_token(
             with pytest.raises(ConnectionUnhealthy, match="only once"):
                 await tokens.token_for(target, method=OAUTH)
     assert len(seen) == 1
+
+
+@respx.mock
+async def test_a_refresh_is_written_as_json_where_the_vendor_wants_it(tokens: Tokens) -> None:
+    route = respx.post(TOKEN_URL).respond(json=PAIR)
+    await tokens.token_for(TARGET, method=replace(OAUTH, client_auth="json"))
+    assert orjson.loads(route.calls.last.request.content) == {
+        "grant_type": "refresh_token",
+        "refresh_token": "r1-secret",
+        "client_id": "id",
+        "client_secret": "hush-secret",
+    }

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
 import respx
 from credentials import Credential, EmbeddedStore, Tokens
 
-from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable
+from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable, UpstreamUnavailable
 from tests.credentials.standins import OAUTH, REUSABLE, TARGET, TOKEN_URL, WHERE, Clock, MemoryStore, unavailable
 
 PAIR = {"access_token": "new", "refresh_token": "r2", "expires_in": 28800, "token_type": "bearer"}
@@ -319,3 +321,44 @@ async def test_what_another_replica_gave_up_is_not_tried_here(
         with pytest.raises(ConnectionUnhealthy, match="revoked"):
             await tokens_on(memory).token_for(TARGET, method=OAUTH)
     assert route.call_count == 1
+
+
+# Atlassian and others take a spent token again for some minutes, against exactly these losses.
+FORGIVING = replace(OAUTH, refresh_grace=timedelta(minutes=10))
+
+
+async def test_in_its_grace_a_lost_answer_is_asked_for_again(
+    tokens: Tokens, memory: MemoryStore, respx_mock: respx.MockRouter
+) -> None:
+    route = respx_mock.post(TOKEN_URL).mock(side_effect=[httpx.ReadError, httpx.Response(200, json=PAIR)])
+    with pytest.raises(UpstreamUnavailable):
+        await tokens.token_for(TARGET, method=FORGIVING)
+    assert (await tokens.token_for(TARGET, method=FORGIVING)).value == "new"
+    assert route.call_count == 2
+    assert not {name for name in memory.rows[WHERE].fields if name.startswith("refreshing")}
+
+
+async def test_after_its_grace_a_doubtful_token_is_not_presented_again(
+    tokens: Tokens, clock: Clock, respx_mock: respx.MockRouter
+) -> None:
+    """The grace counts from the first presentation, also over one that never left."""
+    route = respx_mock.post(TOKEN_URL).mock(side_effect=[httpx.ReadError, httpx.ConnectError, httpx.ReadError])
+    for seconds in (0, 300, 299):
+        clock.forward(seconds)
+        with pytest.raises(UpstreamUnavailable):
+            await tokens.token_for(TARGET, method=FORGIVING)
+    clock.forward(2)
+    with pytest.raises(ConnectionUnhealthy, match="never finished"):
+        await tokens.token_for(TARGET, method=FORGIVING)
+    assert route.call_count == 3
+
+
+async def test_in_its_grace_a_token_is_presented_again_after_a_crash(
+    memory: MemoryStore, clock: Clock, tokens_on: OnStore, respx_mock: respx.MockRouter
+) -> None:
+    respx_mock.post(TOKEN_URL).mock(side_effect=killed)
+    with pytest.raises(Killed):
+        await tokens_on(memory).token_for(TARGET, method=FORGIVING)
+    respx_mock.post(TOKEN_URL).respond(json=PAIR)
+    clock.forward(120)
+    assert (await tokens_on(memory).token_for(TARGET, method=FORGIVING)).value == "new"
