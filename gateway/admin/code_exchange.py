@@ -184,8 +184,8 @@ def _check_declared(connector: Connector, base_url: str, root: str, opened: Sequ
             return
     except ActionError:
         pass
+    named = f"{root[:200]!r}, which is none that this connector may use" if root else "none"
     raise ConsentRefused(
         "This is not the vendor's address",
-        f"{connector.title} names {root[:200]!r} as its address, which is none that this connector may use."
-        " Nothing was connected.",
+        f"As the address of its API {connector.title} names {named}. Nothing was connected.",
     )

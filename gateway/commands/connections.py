@@ -13,6 +13,7 @@ File = Annotated[Path | None, typer.Option("--credential-file", help="Credential
 Fields = Annotated[list[str] | None, typer.Option("--field", help="A field that is no secret: name=value.")]
 Secrets = Annotated[list[str] | None, typer.Option("--secret", help="A field to ask for, hidden; by default token.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Address of a self-hosted edition.")]
+Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What to ask for in the browser; may hold `*`.")]
 Owner = Annotated[str | None, typer.Option(help="Whose personal connection it is.")]
 
 
@@ -55,11 +56,21 @@ def _writing(connections: typer.Typer) -> None:
         secret: Secrets = None,
         base_url: BaseUrl = None,
         owner_actor: Owner = None,
+        scope: Scopes = None,
         test: Annotated[bool, typer.Option(help="Test it at once.")] = True,
     ) -> Any:
-        """Make a connection. Secrets are asked for, or read from standard input; never put them in options."""
+        """Make a connection. Secrets are asked for, or read from standard input; never put them in options.
+
+        With `--method oauth --field client_id=... --secret client_secret` the answer has a link, `authorize_url`:
+        who opens it connects their account in the browser.
+        """
         wanted = given(
-            connector=name.partition("/")[0], name=name, method=method, base_url=base_url, owner_actor=owner_actor
+            connector=name.partition("/")[0],
+            name=name,
+            method=method,
+            base_url=base_url,
+            owner_actor=owner_actor,
+            scopes=scope or None,
         )
         wanted |= {"credential": credential(credential_file, field, secret), "test": test}
         return api.post(api.here("connections"), wanted)
@@ -85,9 +96,12 @@ def _writing(connections: typer.Typer) -> None:
         credential_file: File = None,
         field: Fields = None,
         secret: Secrets = None,
+        scope: Scopes = None,
+        browser: Annotated[bool, typer.Option("--browser", help="By a link, with the OAuth client it has.")] = False,
     ) -> Any:
-        """Give a connection a new credential of the same account."""
-        wanted = given(method=method) | {"credential": credential(credential_file, field, secret)}
+        """Give a connection a new credential of the same account, or with --browser a link to authorize it again."""
+        supplied = {} if browser else credential(credential_file, field, secret)
+        wanted = given(method=method, scopes=scope or None) | {"credential": supplied}
         return api.post(_one(api, connection, "reconnect"), wanted)
 
     @command(connections, "delete")

@@ -77,6 +77,8 @@ class OAuth:
         redirect_uri = query.get("redirect_uri") or (app.redirect_uri if app else None)
         if app is None or redirect_uri is None or app.redirect_uri not in {None, redirect_uri}:
             raise not_found()
+        if query.get("code_challenge_method", "S256") != "S256":
+            raise refusal(400, "The code_challenge_method must be S256.")
         scopes = frozenset(filter(None, query.get("scope", "").replace(",", " ").split()))
         code = self._secret("code", 20)
         challenge = query.get("code_challenge")
