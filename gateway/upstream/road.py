@@ -169,9 +169,10 @@ class Road:
         `recorded` says that the first attempt is durable already: it went in with the intent.
         """
         try:
-            return await self._attempt(trip, request, recorded=recorded)
-        except _Again as again:
-            return await self._retry(trip, request, again)
+            try:
+                return await self._attempt(trip, request, recorded=recorded)
+            except _Again as again:
+                return await self._retry(trip, request, again)
         except ConnectionUnhealthy as error:
             error.hint = reconnect_hint(trip.connection)
             await self._mark_unhealthy(trip.connection.id, error.detail, trip.connection.version)
