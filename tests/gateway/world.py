@@ -7,7 +7,7 @@ was under way is settled; `start` puts a new one over the same home.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
 from connectors.github import github
-from connectors.github.simulator import GitHubSimulator
+from connectors.github.simulator import GitHubSimulator, OAuthApp
 from gateway.app import Gateway
 from gateway.approvals import Approval
 from gateway.clock import stamp
@@ -219,6 +219,27 @@ class World:
         }
         await self.change(lambda rows: _insert(rows, "connections", row, stamp(self.clock.now())))
         return Link(id, name, connector, tenant, environment)
+
+    async def authorize(self, app: OAuthApp) -> dict[str, str]:
+        """Have a user of the simulated GitHub authorize an app; return the credential."""
+        self.github._oauth_apps[app.client_id] = app
+        query = {"client_id": app.client_id, "redirect_uri": "http://127.0.0.1/back", "scope": "repo"}
+        url = f"{self.github.url}/login/oauth"
+        async with self.session.get(f"{url}/authorize", params=query, allow_redirects=False) as answer:
+            code = answer.headers["Location"].rpartition("code=")[2]
+        form = {"client_id": app.client_id, "client_secret": app.client_secret, "code": code}
+        accept = {"Accept": "application/json"}
+        async with self.session.post(f"{url}/access_token", data=form, headers=accept) as answer:
+            given = await answer.json()
+        self.github.received.clear()
+        expires = self.clock.now() + timedelta(seconds=given["expires_in"])
+        return {
+            "access_token": given["access_token"],
+            "refresh_token": given["refresh_token"],
+            "expires_at": expires.isoformat(),
+            "client_id": app.client_id,
+            "client_secret": app.client_secret,
+        }
 
     async def grant(
         self,
