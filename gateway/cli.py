@@ -9,7 +9,6 @@ from typing import Annotated, NoReturn
 import typer
 from pydantic import ValidationError
 
-from gateway.commands import register
 from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The one door between agents and your systems.")
@@ -194,9 +193,10 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-register(app)
-
-
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Serving needs none of the admins' commands, which take time and memory to import."""
+    if sys.argv[1:2] != ["serve"]:
+        from gateway.commands import register
+
+        register(app)
     app()
