@@ -14,6 +14,7 @@ _DELIMITERS = {"strong": "**", "em": "_", "strike": "~~"}
 _ALWAYS = set("\\`*[]<~")
 _PUNCTUATION = set("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ENTITY = re.compile(r"&(?=#|[A-Za-z])")
+_REFERENCE = re.compile(r"&#?[A-Za-z0-9]+;")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _NUMBERED = re.compile(r"[0-9]{1,9}$")
 
@@ -151,7 +152,7 @@ def _close(pieces: list[_Piece], open_marks: list[str], kept: int) -> None:
 def _end(link: str | None) -> list[_Piece]:
     if link is None:
         return []
-    plain = re.fullmatch(r"[A-Za-z0-9:/?#@!$'+,;=.%_~-]+", link)
+    plain = re.fullmatch(r"[A-Za-z0-9:/?#@!$'+,;=.%_~&-]+", link) and not _REFERENCE.search(link)
     address = link if plain else "<" + _ENTITY.sub("&amp;", re.sub(r"([\\<>])", r"\\\1", link)) + ">"
     return [_Piece("raw", f"]({address})")]
 
@@ -224,8 +225,8 @@ def _shown(pieces: Sequence[_Piece], at: int, *, heading: bool) -> str:
         return f"&#{ord(piece.text)};"
     if piece.text in _ALWAYS or _is_markup(piece.text, before, after):
         return "\\" + piece.text
-    if not heading and (before is None or before.kind == "break" or _numbers_before(pieces, at)):
-        return _at_line_start(piece.text, numbered=_numbers_before(pieces, at))
+    if not heading and _is_block(piece.text, pieces, at):
+        return "\\" + piece.text
     return piece.text
 
 
@@ -243,9 +244,13 @@ def _is_letter(piece: _Piece | None) -> bool:
     return piece is not None and piece.kind == "char" and not piece.encoded and piece.text.isalnum()
 
 
-def _at_line_start(character: str, *, numbered: bool) -> str:
-    special = ".)" if numbered else "#>+-="
-    return "\\" + character if character in special else character
+def _is_block(character: str, pieces: Sequence[_Piece], at: int) -> bool:
+    """Whether a line that begins so would be a heading, a quotation, an item of a list or an underline."""
+    before, after = _neighbour(pieces, at, -1), _neighbour(pieces, at, 1)
+    if character in ".)":
+        ends = after is None or after.kind == "break" or after.text.isspace()
+        return ends and _numbers_before(pieces, at)
+    return character in "#>+-=" and (before is None or before.kind == "break")
 
 
 def _numbers_before(pieces: Sequence[_Piece], at: int) -> bool:

@@ -16,8 +16,9 @@ LONGEST = 30_000
 
 
 def rendered(value: object) -> object:
-    """Return Markdown for a document of ADF; texts (single-line fields, API v2) and null stay."""
-    return render(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+    """Return Markdown for a document of ADF; anything else (texts, options, people, null) stays."""
+    members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return render(members) if members.get("type") == "doc" else value
 
 
 def same_text(markdown: str, found: str) -> bool:

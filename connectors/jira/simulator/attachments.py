@@ -1,8 +1,7 @@
 """Files of issues. Shapes: `Attachment`, `AttachmentMetadata`."""
 
-from email import message_from_bytes
-from email.message import Message
-from typing import cast
+import re
+from urllib.parse import unquote
 
 from connectors.jira.simulator import render
 from connectors.jira.simulator.ask import Ask
@@ -12,6 +11,10 @@ from connectors.jira.simulator.world import Attachment, Issue
 from connectors.sdk.simulator import Answer
 
 LARGEST = 20 * 1024 * 1024
+_OTHER = "application/octet-stream"
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
+_NAME = re.compile(r"""filename\*=utf-8''(\S+)|filename="([^"]*)\"""", re.IGNORECASE)
+_KIND = re.compile(r"^content-type: *(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 def add_attachments(ask: Ask) -> Answer:
@@ -19,16 +22,14 @@ def add_attachments(ask: Ask) -> Answer:
     if ask.call.headers.get("x-atlassian-token") != "no-check":
         raise refusal(403, "XSRF check failed")
     issue = ask.issue()
-    files = [part for part in _parts(ask) if part.get_param("name", header="content-disposition") == "file"]
+    files = _files(ask)
     if not files or len(files) > 60:
         raise refusal(400, "No file was sent under the name `file`." if not files else "Too many files.")
     made: list[Attachment] = []
-    for part in files:
-        content = cast("bytes", part.get_payload(decode=True) or b"")
+    for name, kind, content in files:
         if len(content) > LARGEST:
             raise refusal(413, "The attachment is too large.")
-        name = str(part.get_filename() or "file")
-        made.append(Attachment(ask.world.next_id(), ask.user, name, part.get_content_type(), content, ask.now))
+        made.append(Attachment(ask.world.next_id(), ask.user, name, kind, content, ask.now))
     issue.attachments += made
     issue.updated = ask.now
     return ask.applied([render.attachment(one, ask) for one in made])
@@ -63,10 +64,20 @@ def _find(ask: Ask) -> tuple[Issue, Attachment]:
     raise not_found(f"The attachment with id '{ask.value('id')}'")
 
 
-def _parts(ask: Ask) -> list[Message]:
-    head = f"content-type: {ask.call.headers.get('content-type', '')}\r\n\r\n".encode()
-    parsed = message_from_bytes(head + ask.call.body)
-    return cast("list[Message]", parsed.get_payload()) if parsed.is_multipart() else []
+def _files(ask: Ask) -> list[tuple[str, str, bytes]]:
+    """Return name, media type and content of the files in a form (RFC 7578)."""
+    told = _BOUNDARY.search(ask.call.headers.get("content-type", ""))
+    if told is None:
+        return []
+    pieces = (b"\r\n" + ask.call.body).split(b"\r\n--" + told.group(1).encode())
+    found: list[tuple[str, str, bytes]] = []
+    for piece in pieces[1:-1]:
+        raw, _, content = piece.partition(b"\r\n\r\n")
+        head = raw.decode("utf-8", "replace")
+        name, kind = _NAME.search(head), _KIND.search(head)
+        if 'name="file"' in head and name is not None:
+            found.append((unquote(name.group(1) or "") or name.group(2), kind.group(1) if kind else _OTHER, content))
+    return found
 
 
 ROUTES = (

@@ -41,7 +41,7 @@ class Edits:
             raise invalid(name, f"Field '{name}' cannot appear in both 'fields' and 'update'")
         found = [self._field(name, value) for name, value in fields.items() if name != "project"]
         for name, verbs in update.items():
-            found += [self._verb(name, cast("Json", verb)) for verb in verbs]
+            found += [self._verb(name, verb) for verb in cast("list[object]", verbs)]
         return found
 
     def _field(self, name: str, value: object) -> Change:
@@ -51,8 +51,10 @@ class Edits:
             raise invalid(name, UNKNOWN.format(name))
         return self._plain[name](value)
 
-    def _verb(self, name: str, verb: Json) -> Change:
-        operation, value = next(iter(verb.items()))
+    def _verb(self, name: str, verb: object) -> Change:
+        if not isinstance(verb, dict) or len(cast("Json", verb)) != 1:
+            raise invalid(name, "expected Object containing one operation")
+        operation, value = next(iter(cast("Json", verb).items()))
         if operation == "set":
             return self._field(name, value)
         if name == "comment" and operation == "add":
