@@ -44,7 +44,8 @@ class Files:
     async def receive(self, agent: Agent, media_type: str, parts: AsyncIterator[bytes]) -> FileInfo:
         """Store a stream chunk by chunk. Raises `PayloadTooLarge`; what was stored of it is swept later."""
         info_id, digest, size, number = new_id("file"), sha256(), 0, 0
-        await self._begin(agent, info_id, media_type)
+        expires = stamp(self._clock.now() + _KEPT)
+        await self._begin(agent, info_id, media_type, expires)
         waiting = bytearray()
         async for part in parts:
             size += len(part)
@@ -58,7 +59,9 @@ class Files:
                 number += 1
         if waiting:
             await self._chunk(agent, info_id, number, bytes(waiting))
-        return await self._complete(agent, info_id, media_type, size, digest.hexdigest())
+        info = FileInfo(info_id, agent.tenant, media_type, size, digest.hexdigest(), expires)
+        await self._complete(info)
+        return info
 
     async def save(self, agent: Agent, content: bytes, media_type: str) -> StoredFile:
         """Keep bytes as a file of the agent."""
@@ -110,9 +113,7 @@ class Files:
 
         return await self._database.write(job)
 
-    async def _begin(self, agent: Agent, id: str, media_type: str) -> None:
-        expires = stamp(self._clock.now() + _KEPT)
-
+    async def _begin(self, agent: Agent, id: str, media_type: str, expires: str) -> None:
         def job(rows: Connection) -> None:
             rows.execute(
                 text(
@@ -135,12 +136,11 @@ class Files:
 
         await self._database.write(job)
 
-    async def _complete(self, agent: Agent, id: str, media_type: str, size: int, digest: str) -> FileInfo:
+    async def _complete(self, info: FileInfo) -> None:
         def job(rows: Connection) -> None:
             rows.execute(
                 text("UPDATE files SET size=:s, sha256=:d, complete=1 WHERE id=:id"),
-                {"s": size, "d": digest, "id": id},
+                {"s": info.size, "d": info.sha256, "id": info.id},
             )
 
         await self._database.write(job)
-        return FileInfo(id, agent.tenant, media_type, size, digest, stamp(self._clock.now() + _KEPT))
