@@ -123,6 +123,8 @@ github = Connector(
             token_url="{origin}/login/oauth/access_token",
             error_in_success=True,
             oauth_scopes=permissions.oauth_scopes,
+            revoke_url="{api_root}/applications/{client_id}/token",
+            revoke_form="by_client",
         ),
         StaticToken(title="Personal access token"),
     ],

@@ -65,6 +65,9 @@ class OAuthUser:
     refresh token when it is used, `refresh_grace` how long after that its documentation still lets it be presented;
     `error_in_success` that its token endpoint answers errors with status 200.
 
+    `revoke_url` may hold `{origin}`, `{api_root}` and `{client_id}`; `revoke_form` is how it is asked: by POST as RFC
+    7009 has it, by DELETE with the access token itself, or by DELETE as the client with the access token in JSON.
+
     For the browser flow: `oauth_scopes` gives the least scopes of OAuth for the vendor scopes that actions need,
     `always_scopes` are asked for besides (`offline_access`), parted by `scope_separator`. `authorize_params` are
     further constants of the authorize URL. `client_auth` says where the token endpoint wants client id and secret.
@@ -82,6 +85,7 @@ class OAuthUser:
     single_use_refresh: bool = True
     error_in_success: bool = False
     revoke_url: str | None = None
+    revoke_form: Literal["rfc7009", "by_token", "by_client"] = "rfc7009"
     refresh_grace: timedelta | None = None
     oauth_scopes: Callable[[frozenset[str]], frozenset[str]] = same_scopes
     always_scopes: frozenset[str] = frozenset()

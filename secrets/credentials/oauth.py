@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import httpx
 import orjson
@@ -69,24 +69,44 @@ async def refresh(
 
 
 async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[str, str]) -> bool:
-    """End the tokens at the vendor. Returns whether the vendor confirmed; False too where it has no such endpoint.
+    """End the tokens at the vendor. Returns whether the vendor confirmed it; False too where it has no such endpoint.
 
     Raises `NotSent` and `Unanswered`.
     """
     if method.revoke_url is None:
         return False
+    url = address(method.revoke_url, target)
+    if method.revoke_form != "rfc7009":
+        return await _delete(road, url, method, fields)
     token, hint = fields.get("refresh_token"), "refresh_token"
     if not token:
         token, hint = fields["access_token"], "access_token"
     async with client_for(road, method, fields) as client:
         with by_phase():
-            answer = await client.revoke_token(address(method.revoke_url, target), token=token, token_type_hint=hint)
+            answer = await client.revoke_token(url, token=token, token_type_hint=hint)
     return bool(answer.status_code == 200)
+
+
+async def _delete(road: Road, url: str, method: OAuthUser, fields: Mapping[str, str]) -> bool:
+    """End an access token, and the refresh token that came with it, at a vendor that knows no RFC 7009."""
+    token, client = fields["access_token"], (fields.get("client_id", ""), fields.get("client_secret", ""))
+    own = {method.header: method.form.replace("{token}", token)}
+    by_token = method.revoke_form == "by_token"
+    async with road.client() as session:
+        with by_phase():
+            answer = await session.request(
+                "DELETE",
+                url.replace("{client_id}", quote(client[0], safe="")),
+                headers={"accept": "application/json", **(own if by_token else {})},
+                auth=None if by_token else client,
+                json=None if by_token else {"access_token": token},
+            )
+    return answer.status_code in {200, 202, 204}
 
 
 def address(template: str, target: Target) -> str:
     """Return an endpoint's absolute address."""
-    return template.replace("{origin}", target.origin)
+    return template.replace("{origin}", target.origin).replace("{api_root}", target.api_root)
 
 
 def scopes_of(text: object) -> frozenset[str] | None:

@@ -273,3 +273,25 @@ async def test_a_refresh_is_written_as_json_where_the_vendor_wants_it(tokens: To
         "client_id": "id",
         "client_secret": "hush-secret",
     }
+
+
+@respx.mock
+async def test_a_vendor_without_the_standard_ends_tokens_by_a_delete_of_the_client(tokens: Tokens) -> None:
+    route = respx.delete("https://api.git.example/v3/applications/id/token").respond(204)
+    method = replace(OAUTH, revoke_url="{api_root}/applications/{client_id}/token", revoke_form="by_client")
+    assert await tokens.revoke(TARGET, method=method)
+    request = route.calls.last.request
+    assert request.headers["authorization"] == "Basic aWQ6aHVzaC1zZWNyZXQ="
+    assert orjson.loads(request.content) == {"access_token": "old-secret"}
+
+
+@respx.mock
+@pytest.mark.parametrize(("status", "confirmed"), [(204, True), (401, False), (422, False)])
+async def test_a_vendor_without_the_standard_ends_tokens_by_a_delete_with_the_token(
+    tokens: Tokens, status: int, confirmed: bool
+) -> None:
+    route = respx.delete("https://api.git.example/v3/tokens/current").respond(status)
+    method = replace(OAUTH, revoke_url="{api_root}/tokens/current", revoke_form="by_token")
+    assert await tokens.revoke(TARGET, method=method) is confirmed
+    assert route.calls.last.request.headers["authorization"] == "Bearer old-secret"
+    assert b"hush-secret" not in route.calls.last.request.content

@@ -63,6 +63,7 @@ async def test_somebody_connects_their_github_account(world: ConsentWorld, brows
     assert after["account"] == {"id": "1003", "label": "acme-bot"}
     assert (after["health"]["status"], after["health"]["granted"]) == ("healthy", ["repo"])
     assert (await world.ask("POST", "/connections/github/main/test", {}))[1]["health"]["status"] == "healthy"
+    assert (await world.ask("DELETE", "/connections/github/main"))[1]["revoked_at_vendor"] is True
 
 
 async def test_a_connection_that_waits_serves_no_call(world: ConsentWorld) -> None:
