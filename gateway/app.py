@@ -243,15 +243,7 @@ class Gateway:
             sleep=self._sleep,
         )
         self.sweeper = Sweeper(
-            self.approvals,
-            self.files,
-            self.looks,
-            self.reopener,
-            self.journal,
-            self.answers,
-            self.database,
-            clock,
-            more=[self._sweep_consents],
+            self.approvals, self.files, self.looks, self.reopener, self.journal, self.answers, self.database, clock
         )
         self.waiting = Waiting(self.looks, self.waiters)
         self.timeline = Timeline(self.database, self.bodies, self.looks)
@@ -309,6 +301,7 @@ class Gateway:
         await self.directory.refresh()
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
+        self._spawn(self.consents.run())
         self._spawn(self.recovery.run())
         await self._listen()
 
@@ -415,10 +408,6 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _sweep_consents(self) -> None:
-        # The sweeper is made before the control plane.
-        await self.consents.sweep()
 
     def _submit(self, call: str) -> None:
         # The pipeline and the queue need each other; the queue is made second.

@@ -1,7 +1,6 @@
 """Regular work: approvals whose time ran out, files and claims that are past theirs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
@@ -34,9 +33,7 @@ class Sweeper:
         answers: Answers,
         database: Database,
         clock: Clock,
-        more: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
-        """Take what else is swept every minute in `more`."""
         self._approvals = approvals
         self._files = files
         self._looks = looks
@@ -45,7 +42,6 @@ class Sweeper:
         self._answers = answers
         self._database = database
         self._clock = clock
-        self._more = more
 
     async def run(self) -> None:
         """Look every two seconds for lapsed approvals, every minute for old files and claims."""
@@ -57,8 +53,6 @@ class Sweeper:
                 if turn % _MINUTE_TURNS == 0:
                     await self._files.sweep()
                     await self._database.write(self._forget_claims)
-                    for sweep in self._more:
-                        await sweep()
             except ActionError:
                 pass  # the ledger refuses for now; the next turn tries again
             turn += 1

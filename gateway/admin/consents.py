@@ -5,10 +5,10 @@ answer that was lost costs a new round and nothing else. Tokens lie under an id 
 was shown and accepted.
 """
 
-import hmac
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,13 +18,13 @@ from credentials.store import Credential, CredentialStore
 from sqlalchemy import Connection as Rows
 from sqlalchemy import select
 
-from connectors.sdk import Connector
 from connectors.sdk.auth import OAuthUser
 from connectors.sdk.errors import ActionError, CallerMistake, NotFound, Refused
 from gateway.admin.authorizing import Digest, Needs, link_secret, needs_of
 from gateway.admin.code_exchange import CodeExchange, ConsentRefused
 from gateway.admin.connections import Accepted, Connections
-from gateway.admin.control import By, Control
+from gateway.admin.consent import ByLink, Consent, Returned, Sent, browser_secret, judge
+from gateway.admin.control import Control
 from gateway.admin.directory import read_connection
 from gateway.admin.oauth_sessions import (
     Found,
@@ -53,56 +53,9 @@ from gateway.upstream.tokens import target_of
 
 ROUND = timedelta(minutes=10)
 _EXCHANGE = timedelta(minutes=2)  # longer than an exchange with its look-ups can take
+_EVERY_SECONDS = 60.0
 _SWEPT_AT_ONCE = 100
 _OVER = "This link is over"
-_ERRORS: Mapping[str, str] = {
-    "access_denied": "the request was declined",
-    "invalid_scope": "it does not give what was asked for",
-    "unauthorized_client": "the client may not ask for this",
-    "server_error": "it reports a failure of its own",
-    "temporarily_unavailable": "it is not available for now",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ByLink(By):
-    """Somebody with a link that an admin made. `address` is the browser's."""
-
-    session: str
-
-    def shown(self) -> dict[str, object]:
-        """Return the public form."""
-        return {**By.shown(self), "by_link": self.session}
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """A session with all that its pages say."""
-
-    session: OAuthSession
-    tenant: str
-    connector: Connector
-    method: OAuthUser
-    connection: Connection
-    needs: Needs
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Where to send a browser, and the secret that it keeps until it comes back."""
-
-    url: str = field(repr=False)
-    browser: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """What a browser came back with."""
-
-    state: str = field(repr=False)
-    code: str | None = field(repr=False, default=None)
-    error: str | None = None
-    issuer: str | None = None
 
 
 class Consents:
@@ -143,8 +96,8 @@ class Consents:
         """Begin a round: return where to send the browser."""
         consent = await self.behind(link)
         session, now = consent.session, self._now
-        if session.step is Step.EXCHANGING and (session.step_until or "") > stamp(now):
-            raise ConsentRefused("Somebody is just coming back", "Wait two minutes, then load the page again.")
+        if session.step in {Step.EXCHANGING, Step.ACCEPTING} and (session.step_until or "") > stamp(now):
+            raise ConsentRefused("Somebody is just connecting it", "Wait some minutes, then load the page again.")
         client = await self._exchange.client(session)
         asked = Asked(
             redirect_uri=f"{root}/oauth/callback",
@@ -160,7 +113,7 @@ class Consents:
         )
         await self._advance(
             consent,
-            {Step.WAITING, Step.SENT, Step.EXCHANGING, Step.SHOWN},
+            {Step.WAITING, Step.SENT, Step.EXCHANGING, Step.SHOWN, Step.ACCEPTING},
             self._round(session, asked, sent),
             address,
             "connection.authorize_sent",
@@ -182,7 +135,7 @@ class Consents:
             )
         consent = await self._consent(session)
         try:
-            code = self._judge(consent, returned, browser)
+            code = judge(consent, returned, self._digest(browser_secret(browser or "")), self._now)
         except ConsentRefused as refused:
             await self._give_back(consent, {Step.SENT}, address, refused.detail)
             raise
@@ -192,10 +145,11 @@ class Consents:
         """Return what this browser is to accept, or has accepted."""
         session = None
         if browser:
-            digest = self._digest(_browser(browser))
+            digest = self._digest(browser_secret(browser))
             session = await self._session(lambda rows: by_secret(rows, T.browser, digest, self._now))
-        over = session is None or (session.step is Step.SHOWN and (session.step_until or "") <= stamp(self._now))
-        if session is None or over or session.step not in {Step.SHOWN, Step.DONE}:
+        open_to = {Step.SHOWN, Step.ACCEPTING, Step.DONE}
+        late = session is not None and session.step is Step.SHOWN and (session.step_until or "") <= stamp(self._now)
+        if session is None or late or session.step not in open_to:
             raise ConsentRefused(
                 "There is nothing to connect here",
                 "This browser has no authorization that waits, or it waited too long.",
@@ -210,9 +164,13 @@ class Consents:
         session, found = consent.session, consent.session.found
         if session.step is Step.DONE:
             return
+        if session.step is Step.SHOWN:
+            # Nobody can decline from here on; after a crash the same button goes on.
+            accepting = {"step": Step.ACCEPTING.value}
+            await self._advance(consent, {Step.SHOWN}, accepting, address, "connection.authorize_accepted", {})
         credential = await self._candidate(session)
         if credential is None or found is None:
-            await self._give_back(consent, {Step.SHOWN}, address, "its tokens are gone")
+            await self._give_back(consent, {Step.ACCEPTING}, address, "its tokens are gone")
             raise ConsentRefused(_OVER, "Its tokens are gone; open the link again.", status=410)
         accepted = Accepted(
             method=session.method,
@@ -220,7 +178,7 @@ class Consents:
             account=found.account(),
             before=session.base_url,
             base_url=found.base_url,
-            settle=lambda rows: advance(rows, session, {Step.SHOWN}, {"step": Step.DONE.value}),
+            settle=lambda rows: advance(rows, session, {Step.ACCEPTING}, {"step": Step.DONE.value}),
         )
         try:
             by = ByLink(session.made_by, address, session.id)
@@ -228,7 +186,7 @@ class Consents:
         except Moved as moved:
             raise _moved() from moved
         except CallerMistake as mistake:
-            await self._give_back(consent, {Step.SHOWN}, address, mistake.detail)
+            await self._give_back(consent, {Step.ACCEPTING}, address, mistake.detail)
             raise
         await self._exchange.erase(session)
         await self._store.delete(session.where(session.client))
@@ -236,8 +194,17 @@ class Consents:
     async def decline(self, browser: str | None, address: str) -> None:
         """Give the account up that was shown. The link stays good."""
         consent = await self.waiting(browser)
-        if consent.session.step is Step.SHOWN:
+        if consent.session.step is not Step.DONE:
             await self._give_back(consent, {Step.SHOWN}, address, "the account that was shown was declined")
+
+    async def run(self) -> None:
+        """Sweep every minute, until cancelled. Vendors are asked meanwhile, so nothing else waits for this."""
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS)
+            try:
+                await self.sweep()
+            except ActionError:
+                pass  # the ledger or the store refuses for now; the next turn tries again
 
     async def sweep(self) -> None:
         """Destroy what is left of sessions that are over. Their tokens are ended at the vendor as far as it lets us."""
@@ -269,32 +236,6 @@ class Consents:
         account = {"id": found.id, "label": found.label}
         more = {"account": account, "granted": found.granted, "base_url": found.base_url}
         await self._advance(consent, {Step.EXCHANGING}, shown, address, "connection.authorize_shown", more)
-
-    def _judge(self, consent: Consent, returned: Returned, browser: str | None) -> str:
-        """Return the code of an answer that belongs to this browser and comes from this vendor."""
-        session, title = consent.session, consent.connector.title
-        if not hmac.compare_digest(session.browser or b"", self._digest(_browser(browser or ""))):
-            raise ConsentRefused(
-                "Another browser",
-                "This answer belongs to a browser that was sent to the vendor, and this is not the one.",
-                status=403,
-                hint="Open the link that you were given, and finish in the same browser.",
-            )
-        if (session.step_until or "") <= stamp(self._now):
-            raise ConsentRefused("That took too long", "Ten minutes have passed. Open the link again.", status=410)
-        issuer = consent.method.issuer
-        if issuer is not None:
-            issuer = authorize.address(issuer, target_of(consent.connector, consent.connection))
-            if returned.issuer != issuer:
-                raise ConsentRefused("Another vendor", f"This answer does not come from {title}.", status=400)
-        if returned.error is not None:
-            why = _ERRORS.get(returned.error, "it reports an error")
-            raise ConsentRefused(
-                "Nothing was connected", f"{title} gave no access: {why}.", hint="Open the link again."
-            )
-        if not returned.code or len(returned.code) > 4096:
-            raise ConsentRefused("This answer cannot be used", f"{title} sent no code.", status=400)
-        return returned.code
 
     async def _give_back(self, consent: Consent, steps: set[Step], address: str, reason: str) -> None:
         """End a round: its tokens are destroyed, and the link may be used again."""
@@ -345,7 +286,7 @@ class Consents:
             "step": Step.SENT.value,
             "round": number,
             "state": self._digest(_state(asked.state)),
-            "browser": self._digest(_browser(sent.browser)),
+            "browser": self._digest(browser_secret(sent.browser)),
             "verifier": self._bodies.seal_bytes(
                 session.place.tenant, _sealed_at(session.id, number), asked.verifier.encode()
             ),
@@ -435,10 +376,6 @@ def _moved() -> ConsentRefused:
 
 def _state(secret: str) -> str:
     return f"oauth state {secret}"
-
-
-def _browser(secret: str) -> str:
-    return f"oauth browser {secret}"
 
 
 def _sealed_at(session: str, number: int) -> str:

@@ -33,6 +33,7 @@ class Step(StrEnum):
     SENT = "sent"
     EXCHANGING = "exchanging"
     SHOWN = "shown"
+    ACCEPTING = "accepting"
     DONE = "done"
 
 

@@ -14,7 +14,8 @@ from connectors.sdk.errors import ActionError, Internal, InvalidCursor, PolicyDe
 from connectors.sdk.hosts import Network
 from gateway.admin.authorizing import AuthorizationLinks
 from gateway.admin.code_exchange import ConsentRefused
-from gateway.admin.consents import ROUND, Consent, Consents, Returned
+from gateway.admin.consent import Consent, Returned
+from gateway.admin.consents import ROUND, Consents
 from gateway.cursor import Cursors
 from gateway.fault import log_fault
 from gateway.http import approval_view, connect_view

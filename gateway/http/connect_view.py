@@ -2,7 +2,7 @@
 
 from html import escape
 
-from gateway.admin.consents import Consent
+from gateway.admin.consent import Consent
 from gateway.admin.oauth_sessions import Step
 from gateway.http.approval_view import text
 

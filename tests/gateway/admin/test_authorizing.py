@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from credentials import Where
+from sqlalchemy import text
 
 from connectors.sdk import Account
 from gateway.admin.connections import Accepted
@@ -376,3 +377,46 @@ async def test_another_site_on_a_reconnect_is_refused(world: ConsentWorld, brows
     await browser.post(await world.again())
     assert browser.status == 409
     assert await world.now() == before
+
+
+async def test_what_was_accepted_before_a_crash_can_only_be_accepted(world: ConsentWorld, browser: Browser) -> None:
+    made = await world.begin()
+    shown = await browser.post(made["authorize_url"])
+    statement = text("UPDATE oauth_sessions SET step='accepting'")
+    await world.gateway.database.write(lambda rows: rows.execute(statement).rowcount)
+    await browser.decide(shown, "decline")
+    assert browser.status == 409
+    await browser.post(made["authorize_url"])
+    assert browser.status == 409
+    assert world.mail.revoked == []
+    await browser.decide(await browser.get(f"{world.gateway.url}/oauth/confirm"))
+    assert (await world.now())["health"]["status"] == "healthy"
+
+
+async def test_every_step_is_an_event_with_who_and_from_where(world: ConsentWorld) -> None:
+    made = await world.connected()
+    steps = [data for _, data in await world.events(type="admin") if data["subject"] == made["id"]]
+    assert [step["what"] for step in steps] == [
+        "connection.create",
+        "connection.authorize_sent",
+        "connection.authorize_returned",
+        "connection.authorize_shown",
+        "connection.authorize_accepted",
+        "connection.authorized",
+    ]
+    session = steps[0]["after"]["authorize"]["session"]
+    for step in steps:
+        assert (step["by"]["name"], step["by"]["address"]) == ("Olga", "127.0.0.1")
+    assert {step["by"]["by_link"] for step in steps[1:]} == {session}
+    assert (steps[-1]["before"]["health"], steps[-1]["after"]["health"]) == ("pending", "healthy")
+
+
+async def test_two_who_press_at_once_connect_once(world: ConsentWorld, browser: Browser) -> None:
+    made = await world.begin()
+    shown = await browser.post(made["authorize_url"])
+    await asyncio.gather(browser.decide(shown), browser.decide(shown))
+    now = await world.now()
+    assert (now["health"]["status"], now["version"]) == ("healthy", 2)
+    assert len(await world.told("connection.authorized")) == 1
+    assert world.mail.revoked == []
+    assert await world.stored(now["id"]) is not None
