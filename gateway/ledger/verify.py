@@ -1,7 +1,7 @@
 """Checks a ledger's file: the chain link by link, the signed checkpoints, and the calls against their events.
 
-Finds a changed, removed, reordered or cut-off event up to the last checkpoint, and a call whose stored request,
-answer or state is not the one that its events name. What happened after the last checkpoint (at most a second) can
+Finds a changed, removed, reordered or cut-off event up to the last checkpoint, and a call whose owner, request, answer
+or state is not the one that its events name. What happened after the last checkpoint (at most a second) can
 be cut off unseen. Works on a live ledger, from one snapshot.
 """
 
@@ -21,6 +21,8 @@ from gateway.ledger.record import EventRow
 _MOST_FINDINGS = 100
 _EVENTS = "SELECT seq, id, tenant, environment, run, call, type, at, body, hash FROM events ORDER BY seq"
 _TERMINAL = frozenset({"succeeded", "shadowed", "failed", "denied", "outcome_unknown", "cancelled", "expired"})
+_CALLS = "SELECT id, status, code, request, answer, tenant, environment, run, agent, action, connection FROM calls"
+_ENDS = ("call_finished", "call_resolved")
 Progress = Callable[[int], None]
 
 
@@ -73,9 +75,11 @@ class Report:
 class _Told:
     """What the events say of a call."""
 
+    facts: tuple[str | None, ...] | None = None
     request: str | None = None
     answer: str | None = None
     status: str | None = None
+    code: str | None = None
 
 
 def verify(ledger: Path, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
@@ -144,7 +148,7 @@ def _check_chain(
 
 
 def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
-    if event.type not in {"call_requested", "call_finished"}:
+    if event.type not in {"call_requested", *_ENDS}:
         return
     try:
         data = bodies.open(event.tenant, event.id, event.body)
@@ -154,20 +158,26 @@ def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
     said = told.setdefault(event.call, _Told())
     if event.type == "call_requested":
         said.request = data.get("request_sha256")
+        where = (event.tenant, event.environment, event.run)
+        said.facts = (*where, data.get("agent"), data.get("action"), data.get("connection"))
     else:
-        said.answer, said.status = data.get("answer_sha256"), data.get("status")
+        said.answer, said.status, said.code = data.get("answer_sha256"), data.get("status"), data.get("code")
 
 
 def _check_calls(raw: sqlite3.Connection, told: dict[str, _Told], report: Report) -> None:
     """Hold the calls' rows against their events."""
     seen: set[str] = set()
-    for id, status, request, answer in raw.execute("SELECT id, status, request, answer FROM calls"):
+    for id, status, code, request, answer, *facts in raw.execute(_CALLS):
         report.calls += 1
         seen.add(id)
         said = told.get(id)
         if said is None:
             report.found("no event tells of this call", call=id)
             continue
+        if said.facts is not None and said.facts != tuple(facts):
+            report.found("the call is not of the agent, run, action and connection that were recorded", call=id)
+        if said.status is not None and said.code != code:
+            report.found(f"the call ended with {code}, and its last event says {said.code}", call=id)
         if said.request is not None and said.request != _digest(request):
             report.found("the call's request is not the one that was recorded", call=id)
         if said.status is not None and said.status != status:
