@@ -173,6 +173,8 @@ class Journal:
             intents="settled",
         )
         told = {**data, "status": ending.status, "answer_sha256": sha256(sealed).hexdigest()}
+        if ending.code:
+            told["code"] = ending.code
         where = {"tenant": stored.tenant, "environment": stored.environment, "run": stored.run, "call": stored.id}
         event = self._events.make("call_resolved", now, told, **where)
         self._expect_written(await self._database.commit(Record(settlement=settlement, events=[event])))
