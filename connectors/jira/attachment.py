@@ -4,9 +4,10 @@ Source: Jira Cloud platform REST API v3, "Issue attachments".
 """
 
 import hashlib
+import mimetypes
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from connectors.jira.connector import READ, WRITE, jira
 from connectors.jira.issue import Attachment
@@ -40,10 +41,17 @@ class OneAttachment(OfIssue):
 
 
 class CreateAttachment(OfIssue):
-    """The file to attach."""
+    """The file to attach, as `text` or as an uploaded `file`."""
 
-    file: FileRef
     name: FileName
+    text: str | None = Field(default=None, max_length=900_000, description="The content of a text file.")
+    file: FileRef | None = Field(default=None, description="An uploaded file.")
+
+    @model_validator(mode="after")
+    def _has_one_content(self) -> "CreateAttachment":
+        if (self.text is None) == (self.file is None):
+            raise ValueError("give either `text` or `file`")
+        return self
 
 
 class _Fields(Output):
@@ -105,7 +113,7 @@ async def find_created(api: Upstream, new: CreateAttachment) -> Attachment | Non
 
     Attachments take no properties: the same file that another call of this account attached meanwhile looks the same.
     """
-    size = len((await api.load(new.file)).content)
+    size = len((await _content(api, new)).content)
     for one in reversed(await _of_issue(api, new.issue)):
         ours = one.author is None or not api.account or one.author.account_id == api.account
         fresh = api.since is None or one.created_at >= api.since - SKEW
@@ -122,14 +130,24 @@ async def find_created(api: Upstream, new: CreateAttachment) -> Attachment | Non
     vendor_scopes=WRITE,
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=True),
     undo=Undo("jira.attachment.delete", note="Watchers were notified."),
-    examples=[{"issue": "OPS-1", "file": {"file": "file_00000000000000000000000000"}, "name": "error.log"}],
+    examples=[{"issue": "OPS-1", "name": "error.log", "text": "ERROR out of memory"}],
 )
 async def create_attachment(api: Upstream, new: CreateAttachment) -> Attachment:
-    """Attach an uploaded file to an issue; watchers are notified. Several files may have one name."""
-    boundary, body = _form(new.name, await api.load(new.file))
+    """Attach a file to an issue: one that was uploaded, or a text; watchers are notified.
+
+    Several files may have one name.
+    """
+    boundary, body = _form(new.name, await _content(api, new))
     headers = {"X-Atlassian-Token": "no-check", "Content-Type": f"multipart/form-data; boundary={boundary}"}
     response = await api.post(ISSUE + "/attachments", new, body=body, headers=headers)
     return api.read(_LIST, response)[0]
+
+
+async def _content(api: Upstream, new: CreateAttachment) -> FileContent:
+    if new.file is not None:
+        return await api.load(new.file)
+    kind = mimetypes.guess_type(new.name)[0] or "text/plain"
+    return FileContent((new.text or "").encode(), kind if kind.startswith("text/") else "text/plain")
 
 
 def _form(name: str, file: FileContent) -> tuple[str, bytes]:
@@ -161,5 +179,4 @@ async def find_deleted(api: Upstream, what: OneAttachment) -> Done | None:
 async def delete_attachment(api: Upstream, what: OneAttachment) -> Done:
     """Delete a file of an issue for good. The issue is read first: it must have that file."""
     await _one(api, what)
-    await api.delete("/attachment/{attachment}", what)
-    return Done()
+    return api.done(await api.delete("/attachment/{attachment}", what))

@@ -30,7 +30,7 @@ class ListComments(PageQuery):
     """Which comments to read."""
 
     issue: IssueKey
-    order: Literal["oldest", "newest"] = "oldest"
+    order: Literal["oldest", "newest"] = Field(default="oldest", description="Which come first.")
 
 
 class CreateComment(OfIssue):
@@ -143,5 +143,4 @@ async def find_deleted(api: Upstream, what: OneComment) -> Done | None:
 )
 async def delete_comment(api: Upstream, what: OneComment) -> Done:
     """Delete a comment for good."""
-    await api.delete(COMMENT, what)
-    return Done()
+    return api.done(await api.delete(COMMENT, what))

@@ -6,6 +6,9 @@ site that is an admin says: a token can reach several. Ladder: gold. Requests ar
 OpenAPI description, the Python SDK `jira` passes against the simulator, every fault of the contract suite is run.
 """
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import cast
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -20,6 +23,7 @@ from connectors.sdk import (
     Upstream,
     UpstreamInvalidResponse,
 )
+from connectors.sdk.auth import RootInList
 
 SCOPES = {
     "jira:attachment:delete": "Delete attachments of issues",
@@ -62,6 +66,12 @@ async def account(api: Upstream, method: str) -> Account:
     return Account(user.id, user.name)
 
 
+def _is_jira(site: Mapping[str, object]) -> bool:
+    """Whether an accessible resource is Jira's: one cloud id comes once for each product, with its scopes."""
+    scopes = site.get("scopes")
+    return isinstance(scopes, list) and any("jira" in str(scope) for scope in cast("list[object]", scopes))
+
+
 def web_origin(base_url: str) -> str:
     """Return where people log in: one place for all of Atlassian's cloud."""
     parts = urlsplit(base_url)
@@ -86,9 +96,17 @@ jira = Connector(
     headers={"Accept": "application/json"},
     auth=[
         OAuthUser(
-            # Both parameters are required constants; `offline_access` must be among the scopes that are asked for.
-            authorize_url="{origin}/authorize?audience=api.atlassian.com&prompt=consent",
+            authorize_url="{origin}/authorize",
             token_url="{origin}/oauth/token",
+            authorize_params={"audience": "api.atlassian.com", "prompt": "consent"},
+            # Without the first there is no refresh token, without the second nobody can be asked who it is.
+            always_scopes=frozenset({"offline_access", "read:jira-user"}),
+            client_auth="json",
+            # Atlassian documents none for these apps, which have a secret.
+            pkce=False,
+            # "Reuse leeway" for processes that refresh at once.
+            refresh_grace=timedelta(minutes=10),
+            discover=RootInList("{api}/oauth/token/accessible-resources", root="{api}/ex/jira/{id}", suits=_is_jira),
         ),
         BasicToken(title="API token of a user, whose e-mail address is the username"),
     ],

@@ -12,12 +12,15 @@ from connectors.sdk import Effect, Output, Page, PageQuery, Upstream
 META = "/issue/createmeta/{project}/issuetypes"
 
 
-def _names(value: object) -> object:
+def _name(value: object) -> object:
     """Allowed values are objects with a name (`High`) or a value (an option)."""
-    if not isinstance(value, list):
-        return value
-    found = [cast("dict[str, Any]", one) for one in cast("list[object]", value)[:100] if isinstance(one, dict)]
-    return [str(one.get("name") or one.get("value") or one.get("key") or one.get("id")) for one in found]
+    one = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    found = next((one[member] for member in ("name", "value", "key", "id") if one.get(member)), None)
+    return value if found is None else str(found)
+
+
+def _names(value: object) -> object:
+    return [_name(one) for one in cast("list[object]", value)[:100]] if isinstance(value, list) else value
 
 
 class IssueType(Output):

@@ -46,6 +46,8 @@ SHORT_FIELDS = (
 FIELDS = f"{SHORT_FIELDS},description,issuelinks,attachment"
 
 Summary = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\r\n]+$")]
+_SUMMARY = "The title, one line of plain text."
+_DUE = "The day when it is due."
 Label = Annotated[str, Field(pattern=r"^[^\s]{1,255}$", description="Without spaces.")]
 CustomFields = Annotated[
     dict[Annotated[str, Field(pattern=r"^customfield_[0-9]{1,12}$")], JsonValue],
@@ -59,16 +61,17 @@ CustomFields = Annotated[
 
 def _linked(value: object) -> object:
     """Cut links to what is no secret of another project: the other issue's key, not its text."""
-    if not isinstance(value, list):
+    return [_link(one) for one in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def _link(value: object) -> object:
+    link = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    end = next((name for name in ("outward", "inward") if f"{name}Issue" in link), None)
+    if end is None:
         return value
-    found: list[object] = []
-    for one in cast("list[dict[str, Any]]", value):
-        outward = "outwardIssue" in one
-        other = one.get("outwardIssue") or one.get("inwardIssue") or {}
-        kind = cast("dict[str, Any]", one.get("type") or {})
-        words = str(kind.get("outward" if outward else "inward") or "")
-        found.append({"id": one.get("id"), "type": kind.get("name"), "words": words, "issue": other.get("key")})
-    return found
+    kind = cast("dict[str, Any]", link.get("type") or {})
+    other = cast("dict[str, Any]", link[f"{end}Issue"])
+    return {"id": link.get("id"), "type": kind.get("name"), "words": kind.get(end), "issue": other.get("key")}
 
 
 class Linked(Output):
@@ -144,18 +147,20 @@ class GetIssue(OfIssue):
 class CreateIssue(InProject):
     """The issue to create."""
 
-    summary: Summary
+    summary: Summary = Field(description=_SUMMARY)
     type: str = Field(
         min_length=1, max_length=255, description="Name of a type of the project, from `jira.issue_type.list`."
     )
     description: str = Field(default="", max_length=LONGEST, description="Markdown; a line end is a line break.")
-    assignee: AccountId | None = None
+    assignee: AccountId | None = Field(
+        default=None, description="Account id, as `jira.user.search_assignable` gives it."
+    )
     priority: str | None = Field(default=None, min_length=1, max_length=255, description="Its name, `High`.")
     labels: list[Label] = Field(default_factory=list[str], max_length=50, description="Unknown ones are created.")
     components: list[str] = Field(default_factory=list[str], max_length=50, description="Names.")
     fix_versions: list[str] = Field(default_factory=list[str], max_length=50, description="Names.")
     parent: IssueKey | None = Field(default=None, description="Of a subtask, or of an epic's story; same project.")
-    due: date | None = Field(default=None, strict=False)
+    due: date | None = Field(default=None, strict=False, description=_DUE)
     custom_fields: CustomFields = Field(default_factory=dict[str, JsonValue])
 
     @model_validator(mode="after")
@@ -175,17 +180,17 @@ class CreatedIssue(Output):
 class UpdateIssue(OfIssue):
     """What to change; fields left out stay as they are."""
 
-    summary: Summary | None = None
+    summary: Summary | None = Field(default=None, description=_SUMMARY)
     description: str | None = Field(default=None, max_length=LONGEST, description="Markdown. Replaces the whole text.")
-    type: str | None = Field(default=None, min_length=1, max_length=255)
+    type: str | None = Field(default=None, min_length=1, max_length=255, description="Name of another type.")
     priority: str | None = Field(default=None, min_length=1, max_length=255, description="Its name, `High`.")
     labels: list[Label] | None = Field(default=None, max_length=50, description="Replaces all labels.")
-    add_labels: list[Label] = Field(default_factory=list[str], max_length=50)
-    remove_labels: list[Label] = Field(default_factory=list[str], max_length=50)
+    add_labels: list[Label] = Field(default_factory=list[str], max_length=50, description="The others stay.")
+    remove_labels: list[Label] = Field(default_factory=list[str], max_length=50, description="The others stay.")
     components: list[str] | None = Field(default=None, max_length=50, description="Replaces all, by name.")
     fix_versions: list[str] | None = Field(default=None, max_length=50, description="Replaces all, by name.")
     parent: IssueKey | None = Field(default=None, description="In the same project.")
-    due: date | None = Field(default=None, strict=False)
+    due: date | None = Field(default=None, strict=False, description=_DUE)
     custom_fields: CustomFields = Field(default_factory=dict[str, JsonValue])
 
     @model_validator(mode="after")
@@ -391,5 +396,4 @@ async def delete_issue(api: Upstream, what: DeleteIssue) -> Done:
 
     To close an issue move it with `jira.issue.transition` instead. With `with_subtasks` its subtasks go too.
     """
-    await api.delete(ISSUE, what, params={"deleteSubtasks": what.with_subtasks})
-    return Done()
+    return api.done(await api.delete(ISSUE, what, params={"deleteSubtasks": what.with_subtasks}))

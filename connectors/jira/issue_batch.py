@@ -14,7 +14,7 @@ from connectors.sdk import Effect, Output, Reconcile, Undo, Upstream
 class CreateIssues(InProject):
     """The issues to create, all in one project."""
 
-    issues: list[CreateIssue] = Field(min_length=1, max_length=50)
+    issues: list[CreateIssue] = Field(min_length=1, max_length=50, description="As for `jira.issue.create`.")
 
     @model_validator(mode="after")
     def _stays_in_its_project(self) -> "CreateIssues":

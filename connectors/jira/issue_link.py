@@ -116,8 +116,7 @@ async def create_link(api: Upstream, new: CreateLink) -> Done:
         "inwardIssue": {"key": new.inward_issue},
         "outwardIssue": {"key": new.outward_issue},
     }
-    await api.post("/issueLink", json=sent)
-    return Done()
+    return api.done(await api.post("/issueLink", json=sent))
 
 
 async def find_unlinked(api: Upstream, what: OneLink) -> Done | None:
@@ -142,5 +141,4 @@ async def find_unlinked(api: Upstream, what: OneLink) -> Done | None:
 )
 async def delete_link(api: Upstream, what: OneLink) -> Done:
     """Remove a link between two issues."""
-    await api.delete(LINK, what)
-    return Done()
+    return api.done(await api.delete(LINK, what))

@@ -102,8 +102,7 @@ async def assign(api: Upstream, what: Assign) -> Done:
 
     Account ids come from `jira.user.search_assignable`: not everybody can be assigned in every project.
     """
-    await api.put(ISSUE + "/assignee", what, json={"accountId": what.assignee})
-    return Done()
+    return api.done(await api.put(ISSUE + "/assignee", what, json={"accountId": what.assignee}))
 
 
 @jira.action(
@@ -157,8 +156,7 @@ async def transition(api: Upstream, what: TransitionIssue) -> Done:
         sent["fields"] = {"resolution": {"name": what.resolution}}
     if what.comment is not None:
         sent["update"] = {"comment": [{"add": {"body": build(what.comment)}}]}
-    await api.post(ISSUE + "/transitions", what, json=sent)
-    return Done()
+    return api.done(await api.post(ISSUE + "/transitions", what, json=sent))
 
 
 @jira.action(

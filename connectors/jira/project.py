@@ -33,7 +33,7 @@ class ListProjects(PageQuery):
     """Which projects to read."""
 
     query: str | None = Field(default=None, min_length=1, max_length=255, description="Part of a key or a name.")
-    keys: list[ProjectKey] = Field(default_factory=list[str], max_length=_MOST_KEYS)
+    keys: list[ProjectKey] = Field(default_factory=list[str], max_length=_MOST_KEYS, description="Only these projects.")
 
 
 class ListOfProject(PageQuery):

@@ -57,8 +57,7 @@ async def find_added(api: Upstream, what: OneWatcher) -> Done | None:
 )
 async def add_watcher(api: Upstream, what: OneWatcher) -> Done:
     """Let somebody watch an issue: they get mail about it from then on."""
-    await api.post(WATCHERS, what, json=what.account)
-    return Done()
+    return api.done(await api.post(WATCHERS, what, json=what.account))
 
 
 async def find_removed(api: Upstream, what: OneWatcher) -> Done | None:
@@ -78,5 +77,4 @@ async def find_removed(api: Upstream, what: OneWatcher) -> Done | None:
 )
 async def remove_watcher(api: Upstream, what: OneWatcher) -> Done:
     """Stop somebody from watching an issue."""
-    await api.delete(WATCHERS, what, params={"accountId": what.account})
-    return Done()
+    return api.done(await api.delete(WATCHERS, what, params={"accountId": what.account}))

@@ -129,5 +129,4 @@ async def find_deleted(api: Upstream, what: OneWorklog) -> Done | None:
 )
 async def delete_worklog(api: Upstream, what: OneWorklog) -> Done:
     """Delete logged work. The remaining estimate grows by its time."""
-    await api.delete(WORKLOG, what)
-    return Done()
+    return api.done(await api.delete(WORKLOG, what))

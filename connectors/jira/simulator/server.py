@@ -4,7 +4,8 @@ import hashlib
 import re
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import orjson
 
@@ -26,7 +27,7 @@ from connectors.jira.simulator.limits import Limits, RateLimits
 from connectors.jira.simulator.oauth import OAuth
 from connectors.jira.simulator.refusals import gateway, refusal
 from connectors.jira.simulator.routing import Route
-from connectors.jira.simulator.seed import seeded
+from connectors.jira.simulator.seed import AGENT, seeded
 from connectors.jira.simulator.world import World
 from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
 
@@ -43,6 +44,8 @@ class JiraSimulator(Simulator):
     is how many seconds a search is behind. `world` is the state: a test may look into it, and change it without that
     counting as an effect.
     """
+
+    credential: ClassVar[Mapping[str, str]] = {"username": AGENT.email, "token": SANDBOX_TOKEN}
 
     world: World
 

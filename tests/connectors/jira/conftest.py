@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from connectors.jira import jira
-from connectors.jira.simulator import JiraSimulator
+from connectors.jira.simulator import JiraSimulator, cases
 from connectors.jira.simulator.seed import AGENT
 from connectors.sdk import Action, StoredFile, Upstream
 from connectors.sdk.drive import drive
@@ -97,9 +97,8 @@ def load(path: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def arrange() -> Callable[[JiraSimulator], dict[str, dict[str, Any]]]:
-    """The function of cases.py that fills a simulator and returns one valid input for every action."""
-    found: Callable[[JiraSimulator], dict[str, dict[str, Any]]] = load(Path(__file__).with_name("cases.py")).arrange
-    return found
+    """The function that fills a simulator and returns one valid input for every action."""
+    return cases.arrange
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from connectors.jira.simulator import JiraSimulator, Limits, Token
 from connectors.jira.simulator.access import CLOUD_ID
 from connectors.sdk import (
     ActionError,
+    OAuthUser,
     Quota,
     Response,
     UpstreamConflict,
@@ -19,6 +20,7 @@ from connectors.sdk import (
     UpstreamNotFound,
     UpstreamRejected,
 )
+from connectors.sdk.auth import RootInList
 from connectors.sdk.errors import ConnectionUnhealthy, UpstreamUnavailable
 
 
@@ -203,3 +205,28 @@ def test_an_api_token_has_no_scopes_to_lack_and_an_apps_token_has() -> None:
 
     assert missing_scopes("token", frozenset(), needed) == frozenset()
     assert missing_scopes("oauth", frozenset({"read:jira-work"}), needed) == {"write:jira-work"}
+
+
+@pytest.mark.parametrize(
+    ("site", "suits"),
+    [
+        ({"id": "1", "scopes": ["read:jira-work"]}, True),
+        ({"id": "1", "scopes": ["read:issue:jira"]}, True),
+        ({"id": "1", "scopes": ["read:page:confluence"]}, False),
+        ({"id": "1"}, False),
+    ],
+)
+def test_of_the_sites_that_a_token_reaches_only_jiras_are_offered(site: dict[str, object], suits: bool) -> None:
+    method = jira.auth["oauth"]
+
+    assert isinstance(method, OAuthUser)
+    assert isinstance(method.discover, RootInList)
+    assert method.discover.suits(site) is suits
+
+
+def test_an_authorization_asks_for_what_a_refresh_and_the_account_need() -> None:
+    method = jira.auth["oauth"]
+
+    assert isinstance(method, OAuthUser)
+    assert method.always_scopes == {"offline_access", "read:jira-user"}
+    assert method.authorize_params == {"audience": "api.atlassian.com", "prompt": "consent"}

@@ -205,6 +205,13 @@ async def test_a_file_arrives_and_comes_back_byte_for_byte(content: bytes, drive
     assert driver.saved[0].content == content
 
 
+def test_a_file_has_one_content() -> None:
+    kind = jira.actions["jira.attachment.create"].input
+    for both in ({}, {"text": "a", "file": {"file": FILE}}):
+        with pytest.raises(ValidationError, match="either `text` or `file`"):
+            kind.model_validate({**OPS_1, "name": "a", **both})
+
+
 @pytest.mark.parametrize("name", ['a"b', "a/b", "a\nb", "a\\b", ""])
 def test_a_files_name_cannot_leave_its_header(name: str) -> None:
     with pytest.raises(ValidationError):

@@ -1,27 +1,26 @@
 """A site with something of everything, and one valid input for every action of the Jira connector.
 
 `arrange(simulator)` fills the simulated project `OPS` without leaving a trace in its record of effects, and returns
-the inputs by action name. Other suites load this file by its path.
+the inputs by action name. The contract suite runs every action with them.
 """
 
 from typing import Any
 
-from connectors.jira.simulator import JiraSimulator
 from connectors.jira.simulator.seed import AGENT, ANA, BO, text
+from connectors.jira.simulator.server import JiraSimulator
 from connectors.jira.simulator.world import LINK_TYPES, Attachment, Comment, Link, Worklog
-
-FILE = "file_00000000000000000000000000"
 
 
 def arrange(simulator: JiraSimulator) -> dict[str, dict[str, Any]]:
     world = simulator.world
+    """Fill the site, and return one valid input for every action."""
     ops = world.projects["OPS"]
     now = simulator.clock()
     # What was there before is older than any call.
     then = now - 3600
     first, second = world.find("OPS-1"), world.find("OPS-2")
-    assert first is not None
-    assert second is not None
+    if first is None or second is None:
+        raise LookupError("the seed has changed")
     first.created = second.created = then
     spare = world.add_issue(ops, "A spare one", AGENT, then)
     comment = Comment(world.next_id(), AGENT, text("A first comment."), then, then)
@@ -43,7 +42,7 @@ def arrange(simulator: JiraSimulator) -> dict[str, dict[str, Any]]:
     )
     ops_1 = {"issue": "OPS-1"}
     return {
-        "jira.attachment.create": {**ops_1, "file": {"file": FILE}, "name": "error log.txt"},
+        "jira.attachment.create": {**ops_1, "text": "line\r\n--one--\r\n", "name": "error log.txt"},
         "jira.attachment.delete": {**ops_1, "attachment": attachment.id},
         "jira.attachment.download": {**ops_1, "attachment": attachment.id},
         "jira.attachment.list": dict(ops_1),
