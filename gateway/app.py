@@ -59,6 +59,7 @@ from gateway.http.edge import edge, sign_answer
 from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
+from gateway.http.server import Runner
 from gateway.idempotency import Idempotency
 from gateway.ids import new_id
 from gateway.installation import Derived, Home, load_master_key
@@ -384,7 +385,7 @@ class Gateway:
 
     async def _listen(self) -> None:
         settings = self.settings
-        self._runner = web.AppRunner(
+        self._runner = Runner(
             self.application(),
             access_log=None,
             shutdown_timeout=max(settings.drain_seconds, _LEAST_DRAIN_SECONDS),

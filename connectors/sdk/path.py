@@ -13,6 +13,7 @@ from connectors.sdk.errors import InvalidInput, Issue
 
 _FIELD = re.compile(r"\{([a-z_][a-z0-9_]*)(\+?)\}")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_SLASHES = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -37,6 +38,8 @@ def segment(name: str, value: object) -> str:
         raise _refused(name, text, "must not be empty, `.` or `..`")
     if _CONTROL.search(decoded) or _CONTROL.search(text):
         raise _refused(name, text, "must not hold control characters")
+    if any(part in {".", ".."} for part in _SLASHES.split(decoded)):
+        raise _refused(name, text, "must not hold `.` or `..` between slashes")
     if "/" in decoded and "/" not in text:
         raise _refused(name, text, "must not hold an encoded slash")
     return quote(text, safe="")
