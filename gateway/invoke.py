@@ -145,13 +145,14 @@ class Pipeline:
                     raise
                 call.events.clear()
                 return replace(self._answers.waiting(judged, "queued"), retry_after=(later.retry_after_ms or 0) / 1000)
-            return await self._executor.resume(judged)
+            answer = await self._executor.resume(judged)
         except StateUnavailable:
             raise  # it may have been sent: the ledger has how far it came, and recovery goes on from there
         except ActionError as error:
             answer = self._answers.failed(call, error)
             await self._journal.finish(call, answer, ending_of(error, handed_over=False))
-            return answer
+        self._observer.answered(call, answer, self._clock.monotonic() - call.started)
+        return answer
 
     async def judge_again(self, call: Opened) -> Judged:
         """Judge a call that is durable already, by everything as it is now. Raises an `ActionError`."""

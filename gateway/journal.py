@@ -217,6 +217,7 @@ class Journal:
             "key": key,
             "resource": resource,
             "trace": asked.trace.id,
+            "traceparent": asked.trace.traceparent,
             "agent_key": asked.principal.key,
         }
         sealed = self._bodies.seal(call.agent.tenant, call.id, blob)

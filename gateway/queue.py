@@ -55,7 +55,7 @@ class Reopener:
             raw=body.canonical(stored.request["input"]),
             options=options,
             address="",
-            trace=self._telemetry.trace(None),
+            trace=self._telemetry.trace(stored.request.get("traceparent")),
         )
         created: datetime = moment(stored.created_at)
         return Opened(
