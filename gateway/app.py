@@ -131,6 +131,7 @@ class Gateway:
     def _wire(self, master: MasterKey) -> None:
         derived, clock, settings = Derived.of(master), self._clock, self.settings
         self.database = SqliteDatabase(self.home.ledger)
+        self.telemetry.metrics.ledger_ready.set_function(lambda: float(self.database.ready))
         self.bodies = Bodies(derived.bodies)
         self.events = Events(self.bodies)
         self.waiters = Waiters()
@@ -159,6 +160,7 @@ class Gateway:
             Breaker(clock.monotonic),
             self.quota,
             mark_unhealthy=ConnectionHealth(self.database, self.events, self.directory, clock).mark_unhealthy,
+            answered=self.telemetry.metrics.vendor_answered,
             monotonic=clock.monotonic,
             wall=lambda: clock.now().timestamp(),
             sleep=self._sleep,

@@ -23,6 +23,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._vendors: dict[tuple[str, str], Counter] = {}
         self.calls = Counter(
             "gatehouse_calls",
             "Calls by action and how they ended.",
@@ -47,6 +48,14 @@ class Metrics:
         self.replays = Counter("gatehouse_replays", "Repeats answered from the record.", registry=self.registry)
         self.in_flight = Gauge("gatehouse_calls_in_flight", "Calls being worked on.", registry=self.registry)
         self.ledger_ready = Gauge("gatehouse_ledger_ready", "1 while the ledger takes writes.", registry=self.registry)
+
+    def vendor_answered(self, connector: str, status: int) -> None:
+        """Count an answer of a vendor under the class of its status."""
+        labels = (connector, f"{status // 100}xx")
+        counter = self._vendors.get(labels)
+        if counter is None:
+            counter = self._vendors[labels] = self.upstream.labels(*labels)
+        counter.inc()
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""

@@ -42,7 +42,9 @@ class _Waiting:
 
 
 class SqliteDatabase:
-    """The `Database` of one process. Open it with `open`, end it with `close`."""
+    """The `Database` of one process. Open it with `open`, end it with `close`. `ready` says that the disk took the
+    last write.
+    """
 
     def __init__(self, path: Path, *, readers: int = 2) -> None:
         self._path = path
@@ -58,6 +60,7 @@ class SqliteDatabase:
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock_file: int | None = None
+        self.ready = True
 
     async def open(self) -> None:
         """Take the file's lock and read the chain's head. Raises `LedgerInUse`."""
@@ -158,6 +161,7 @@ class SqliteDatabase:
         self._ended(batch, results if refused is None else [refused] * len(batch))
 
     def _ended(self, batch: list[_Waiting], results: Sequence[Outcome | BaseException]) -> None:
+        self.ready = not all(isinstance(result, StateUnavailable) for result in results)
         _resolve(batch, results)
         assert self._loop is not None
         if self._waiting:

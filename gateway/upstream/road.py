@@ -134,7 +134,7 @@ MarkUnhealthy = Callable[[str, str, int], Awaitable[object]]
 
 class Road:
     """The way to all vendors. `mark_unhealthy` tells all others of a connection that only a person can mend.
-    `monotonic` and `wall` are seconds; `sleep` waits.
+    `answered` counts a vendor's answers by status; `monotonic` and `wall` are seconds; `sleep` waits.
     """
 
     def __init__(
@@ -145,6 +145,7 @@ class Road:
         quota: VendorQuota,
         *,
         mark_unhealthy: MarkUnhealthy,
+        answered: Callable[[str, int], None],
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]],
@@ -154,6 +155,7 @@ class Road:
         self.breaker = breaker
         self.quota = quota
         self._mark_unhealthy = mark_unhealthy
+        self._answered = answered
         self._monotonic = monotonic
         self._wall = wall
         self._sleep = sleep
@@ -283,6 +285,7 @@ class Road:
         )
 
     def _learn(self, trip: Trip, response: Response) -> None:
+        self._answered(trip.connector.id, response.status)
         self.quota.learn(trip.connection.id, trip.connector.quota_of(response))
         if response.status >= 500:
             self.breaker.failed(trip.connection.id)
