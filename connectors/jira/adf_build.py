@@ -6,15 +6,23 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from connectors.sdk import InvalidInput
+
 Node = dict[str, Any]
 MENTION = "mention:"
+# What is nested deeper the parser leaves out without a word; a list is two levels.
+_DEEPEST = 100
 _MARKS = {"strong": "strong", "em": "em", "s": "strike"}
 # The order of marks in a text node, as Jira's editor writes them.
 ORDER = ("link", "strong", "em", "strike", "code")
 
 
 def _parser() -> MarkdownIt:
-    made = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").disable(["html_block", "html_inline"])
+    made = (
+        MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST})
+        .enable("strikethrough")
+        .disable(["html_block", "html_inline"])
+    )
     # Addresses stay as they were written: encoding them is the business of who opens them.
     made.normalizeLink = lambda url: url  # type: ignore[method-assign]
     made.validateLink = _is_harmless  # type: ignore[method-assign]
@@ -27,8 +35,11 @@ def _is_harmless(url: str) -> bool:
 
 
 def build(markdown: str) -> Node:
-    """Return a document. An empty text gives one without content."""
-    tree = SyntaxTreeNode(_parser().parse(markdown))
+    """Return a document. An empty text gives one without content. Raises `InvalidInput` for absurd nesting."""
+    tokens = _parser().parse(markdown)
+    if any(token.level >= _DEEPEST - 1 for token in tokens):
+        raise InvalidInput("The Markdown's lists and quotations are nested too deeply.", hint="Flatten them.")
+    tree = SyntaxTreeNode(tokens)
     return {"version": 1, "type": "doc", "content": _blocks(tree.children, inside="doc")}
 
 

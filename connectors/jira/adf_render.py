@@ -8,12 +8,35 @@ from connectors.jira.adf_inline import line, written
 
 Node = dict[str, Any]
 _INLINE = {"text", "hardBreak", "mention", "emoji", "inlineCard", "date", "status", "placeholder", "inlineExtension"}
+_DEEPEST = 120
 _LISTS = {"bulletList", "orderedList"}
 
 
 def render(document: Node) -> str:
-    """Return the document's Markdown, without a line end at its end."""
+    """Return the document's Markdown, without a line end at its end; of one nested beyond sense its bare text."""
+    if not _is_shallow(document):
+        return line([{"type": "text", "text": _bare(document)}])
     return _joined(_children(document), inside="doc")
+
+
+def _is_shallow(document: Node) -> bool:
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return True
+    return False
+
+
+def _bare(document: Node) -> str:
+    """Return all texts in their order, without recursion."""
+    found: list[str] = []
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        found.append(str(node.get("text") or ""))
+        waiting += reversed(_children(node))
+    return " ".join(filter(None, found))
 
 
 def _children(node: Node) -> list[Node]:
@@ -48,8 +71,11 @@ def _gap(before: Node, block: Node, inside: str) -> str:
 
 def _begins_empty(block: Node) -> bool:
     """Whether a list begins with an item without text, which could not interrupt a paragraph either."""
-    items = _children(block)
-    return not items or not _joined(_children(items[0]), "listItem").split("\n", 1)[0].strip()
+    first = next(iter(_children(block)), {})
+    inner = next(iter(_children(first)), {})
+    if inner.get("type") in _LISTS:
+        return _begins_empty(inner)
+    return inner.get("type") not in {"paragraph", "codeBlock"} or not _block(inner, other=False)
 
 
 def _grouped(blocks: Iterable[Node]) -> list[Node]:

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, model_validator
 
 from connectors.jira.connector import READ, WRITE, jira
-from connectors.jira.issue import Attachment
+from connectors.jira.issue_view import Attachment
 from connectors.jira.names import ISSUE, OF_ISSUE, THE_ISSUE, Id, OfIssue, stayed
 from connectors.jira.tracing import SETTLE, SKEW
 from connectors.sdk import (

@@ -1,6 +1,6 @@
 """Comments on issues. Source: Jira Cloud platform REST API v3, "Issue comments" and "Issue comment properties"."""
 
-from typing import Any, Literal, cast
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -8,7 +8,7 @@ from connectors.jira.connector import READ, WRITE, jira
 from connectors.jira.names import ISSUE, OF_ISSUE, Id, IssueKey, OfIssue, Person
 from connectors.jira.paging import Position, page, paged
 from connectors.jira.richtext import LONGEST, Markdown, build, same_text
-from connectors.jira.tracing import PROPERTY, SETTLE, carries_marker, gone, is_before, properties
+from connectors.jira.tracing import PROPERTY, SETTLE, Record, gone, is_before, is_ours, properties
 from connectors.sdk import Done, Effect, Irreversible, Output, Page, PageQuery, Reconcile, Undo, Upstream
 
 COMMENTS = ISSUE + "/comment"
@@ -59,6 +59,14 @@ class _Comments(Position):
     comments: list[Comment]
 
 
+class _TracedComment(Comment, Record):
+    """A comment with its properties."""
+
+
+class _Traced(Position):
+    comments: list[_TracedComment]
+
+
 @jira.action(
     "comment.list",
     scopes={"jira:comment:read"},
@@ -78,13 +86,12 @@ async def find_created(api: Upstream, new: CreateComment) -> Comment | None:
     start = 0
     while True:
         params = {"orderBy": "-created", "expand": "properties", "startAt": start, "maxResults": 100}
-        body = cast("dict[str, Any]", (await api.get(COMMENTS, new, params=params)).json())
-        comments = cast("list[dict[str, Any]]", body["comments"])
-        for one in comments:
-            if await carries_marker(api, one, _MARK, {"comment": one["id"]}):
-                return Comment.model_validate(one)
-        start += len(comments)
-        if not comments or start >= body["total"] or is_before(api, comments[-1]):
+        found = api.read(_Traced, await api.get(COMMENTS, new, params=params))
+        for one in found.comments:
+            if await is_ours(api, one, _MARK, {"comment": one.id}):
+                return Comment(**one.model_dump(include=set(Comment.model_fields)))
+        start += len(found.comments)
+        if not found.comments or start >= (found.total or 0) or is_before(api, found.comments[-1].created_at):
             return None
 
 

@@ -4,11 +4,12 @@ Source: Jira Cloud platform REST API v3, "Issues" and "Issue search".
 """
 
 from datetime import date
-from typing import Annotated, Any, cast
+from typing import Annotated
 
-from pydantic import AliasPath, AwareDatetime, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AliasPath, AwareDatetime, Field, JsonValue, model_validator
 
 from connectors.jira.connector import READ, WRITE, jira
+from connectors.jira.issue_view import Issue, read_issue, with_custom
 from connectors.jira.names import (
     ISSUE,
     OF_ISSUE,
@@ -17,33 +18,23 @@ from connectors.jira.names import (
     AccountId,
     InProject,
     IssueKey,
-    Names,
     OfIssue,
-    Person,
     covers,
     project_of,
     same_names,
-    stayed,
 )
-from connectors.jira.richtext import LONGEST, Markdown, build, rendered, same_text
-from connectors.jira.tracing import PROPERTY, SETTLE, is_before, marker_in, properties
+from connectors.jira.richtext import LONGEST, build, rendered, same_text
+from connectors.jira.tracing import PROPERTY, SETTLE, is_before, properties
 from connectors.sdk import (
     Done,
     Effect,
     Irreversible,
     Output,
     Reconcile,
-    Response,
     Undo,
     Upstream,
     UpstreamNotFound,
 )
-
-SHORT_FIELDS = (
-    "summary,status,issuetype,project,priority,assignee,reporter,labels,components,fixVersions,parent,created,"
-    "updated,duedate,resolution"
-)
-FIELDS = f"{SHORT_FIELDS},description,issuelinks,attachment"
 
 Summary = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\r\n]+$")]
 _SUMMARY = "The title, one line of plain text."
@@ -57,83 +48,6 @@ CustomFields = Annotated[
         " `jira.issue.describe_fields` lists them.",
     ),
 ]
-
-
-def _linked(value: object) -> object:
-    """Cut links to what is no secret of another project: the other issue's key, not its text."""
-    return [_link(one) for one in cast("list[object]", value)] if isinstance(value, list) else value
-
-
-def _link(value: object) -> object:
-    link = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    end = next((name for name in ("outward", "inward") if f"{name}Issue" in link), None)
-    if end is None:
-        return value
-    kind = cast("dict[str, Any]", link.get("type") or {})
-    other = cast("dict[str, Any]", link[f"{end}Issue"])
-    return {"id": link.get("id"), "type": kind.get("name"), "words": kind.get(end), "issue": other.get("key")}
-
-
-class Linked(Output):
-    """A link, read from this issue: `OPS-1 blocks OPS-2` has the words `blocks` and the issue `OPS-2`."""
-
-    id: str
-    type: str
-    words: str
-    issue: str
-
-
-class Attachment(Output):
-    """A file of an issue."""
-
-    id: Annotated[str, BeforeValidator(str)]
-    name: str = Field(validation_alias="filename")
-    media_type: str | None = Field(default=None, validation_alias="mimeType")
-    size: int = Field(description="Bytes.")
-    author: Person | None = None
-    created_at: AwareDatetime = Field(validation_alias="created")
-
-
-class FoundIssue(Output):
-    """An issue, cut down to what an agent chooses by."""
-
-    key: str
-    id: str
-    summary: str = Field(validation_alias=AliasPath("fields", "summary"))
-    status: str = Field(validation_alias=AliasPath("fields", "status", "name"))
-    status_category: str | None = Field(
-        default=None,
-        validation_alias=AliasPath("fields", "status", "statusCategory", "key"),
-        description="`new`, `indeterminate` (in progress) or `done`.",
-    )
-    type: str = Field(validation_alias=AliasPath("fields", "issuetype", "name"))
-    project: str = Field(validation_alias=AliasPath("fields", "project", "key"))
-    priority: str | None = Field(default=None, validation_alias=AliasPath("fields", "priority", "name"))
-    assignee: Person | None = Field(default=None, validation_alias=AliasPath("fields", "assignee"))
-    reporter: Person | None = Field(default=None, validation_alias=AliasPath("fields", "reporter"))
-    labels: Names = Field(default_factory=list[str], validation_alias=AliasPath("fields", "labels"))
-    components: Names = Field(default_factory=list[str], validation_alias=AliasPath("fields", "components"))
-    fix_versions: Names = Field(default_factory=list[str], validation_alias=AliasPath("fields", "fixVersions"))
-    parent: str | None = Field(default=None, validation_alias=AliasPath("fields", "parent", "key"))
-    due: date | None = Field(default=None, validation_alias=AliasPath("fields", "duedate"))
-    resolution: str | None = Field(default=None, validation_alias=AliasPath("fields", "resolution", "name"))
-    created_at: AwareDatetime = Field(validation_alias=AliasPath("fields", "created"))
-    updated_at: AwareDatetime = Field(validation_alias=AliasPath("fields", "updated"))
-
-
-class Issue(FoundIssue):
-    """An issue with its text, its links and its files. `custom_fields` holds the ones that were asked for."""
-
-    description: Markdown | None = Field(
-        default=None, validation_alias=AliasPath("fields", "description"), description="Markdown."
-    )
-    links: Annotated[list[Linked], BeforeValidator(_linked)] = Field(
-        default_factory=list[Linked], validation_alias=AliasPath("fields", "issuelinks")
-    )
-    attachments: list[Attachment] = Field(
-        default_factory=list[Attachment], validation_alias=AliasPath("fields", "attachment")
-    )
-    custom_fields: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
 
 
 class GetIssue(OfIssue):
@@ -239,20 +153,6 @@ def new_fields(new: CreateIssue) -> dict[str, object]:
     return own | set_ones | ({"assignee": {"accountId": new.assignee}} if new.assignee else {})
 
 
-async def read_issue(api: Upstream, key: str, custom: list[str]) -> Issue:
-    """Read an issue with some custom fields. Raises `UpstreamNotFound` where it was moved out of its project."""
-    fields = ",".join([FIELDS, *custom])
-    response = await api.get(ISSUE, {"issue": key}, params={"fields": fields})
-    issue = api.read(Issue, response)
-    stayed(key, issue.key)
-    return _with_custom(issue, response, custom)
-
-
-def _with_custom(issue: Issue, response: Response, custom: list[str]) -> Issue:
-    values = cast("dict[str, Any]", response.json()["fields"])
-    return issue.model_copy(update={"custom_fields": {name: rendered(values.get(name)) for name in custom}})
-
-
 @jira.action(
     "issue.get",
     scopes={"jira:issue:read"},
@@ -269,6 +169,16 @@ async def get_issue(api: Upstream, what: GetIssue) -> Issue:
     return await read_issue(api, what.issue, what.custom_fields)
 
 
+class _NewIssue(CreatedIssue):
+    created_at: AwareDatetime = Field(validation_alias=AliasPath("fields", "created"))
+    properties: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+
+
+class _NewIssues(Output):
+    issues: list[_NewIssue]
+    token: str | None = Field(default=None, validation_alias="nextPageToken")
+
+
 async def recent_markers(api: Upstream, project: str) -> list[tuple[str, CreatedIssue]]:
     """Return the markers of the issues that this account has created in a project since the call, newest first."""
     jql = f'project = "{project}" AND creator = currentUser() ORDER BY created DESC'
@@ -276,12 +186,12 @@ async def recent_markers(api: Upstream, project: str) -> list[tuple[str, Created
     token: str | None = None
     while True:
         params = {"jql": jql, "fields": "created", "properties": PROPERTY, "maxResults": 100, "nextPageToken": token}
-        body = cast("dict[str, Any]", (await api.get("/search/jql", params=params)).json())
-        for issue in cast("list[dict[str, Any]]", body["issues"]):
-            if is_before(api, issue["fields"]):
+        page = api.read(_NewIssues, await api.get("/search/jql", params=params))
+        for issue in page.issues:
+            if is_before(api, issue.created_at):
                 return found
-            found.append((marker_in(issue) or "", CreatedIssue.model_validate(issue)))
-        token = body.get("nextPageToken")
+            found.append((str(issue.properties.get(PROPERTY)), CreatedIssue(key=issue.key, id=issue.id)))
+        token = page.token
         if not token:
             return found
 
@@ -367,7 +277,7 @@ async def update_issue(api: Upstream, update: UpdateIssue) -> Issue:
     response = await api.put(ISSUE, update, json=sent, params={"returnIssue": True})
     if not response.body:
         return await read_issue(api, update.issue, custom)
-    return _with_custom(api.read(Issue, response), response, custom)
+    return with_custom(api.read(Issue, response), response, custom)
 
 
 async def find_deleted(api: Upstream, what: DeleteIssue) -> Done | None:

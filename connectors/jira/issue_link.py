@@ -1,7 +1,5 @@
 """Links between issues. Source: Jira Cloud platform REST API v3, "Issue links" and "Issue link types"."""
 
-from typing import Any, cast
-
 from pydantic import AliasPath, Field
 
 from connectors.jira.connector import READ, WRITE, jira
@@ -60,6 +58,15 @@ class _Link(Output):
     outward: str = Field(validation_alias=AliasPath("outwardIssue", "key"))
 
 
+class _LinkOut(Output):
+    type: str = Field(validation_alias=AliasPath("type", "name"))
+    outward: str | None = Field(default=None, validation_alias=AliasPath("outwardIssue", "key"))
+
+
+class _Links(Output):
+    links: list[_LinkOut] = Field(default_factory=list[_LinkOut], validation_alias=AliasPath("fields", "issuelinks"))
+
+
 async def _both(api: Upstream, new: CreateLink) -> str:
     """Return the projects of both issues: one key, or `OPS/WEB` for a link that a grant must name as such."""
     return project_of(f"{await where_is(api, new.inward_issue)}/{await where_is(api, new.outward_issue)}")
@@ -86,11 +93,8 @@ async def list_link_types(api: Upstream, what: NoInput) -> Page[LinkType]:
 async def find_linked(api: Upstream, new: CreateLink) -> Done | None:
     """Return `Done` if the first issue shows such a link to the second, else None."""
     response = await api.get(ISSUE, {"issue": new.inward_issue}, params={"fields": "issuelinks"})
-    links = cast("list[dict[str, Any]]", response.json()["fields"].get("issuelinks") or [])
-    for link in links:
-        other = cast("dict[str, Any]", link.get("outwardIssue") or {})
-        same = str(link["type"]["name"]).lower() == new.type.lower()
-        if same and other.get("key") == new.outward_issue.upper():
+    for link in api.read(_Links, response).links:
+        if link.type.lower() == new.type.lower() and link.outward == new.outward_issue.upper():
             return Done()
     return None
 

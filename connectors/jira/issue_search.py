@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from connectors.jira.connector import READ, jira
-from connectors.jira.issue import SHORT_FIELDS, FoundIssue
+from connectors.jira.issue_view import SHORT_FIELDS, FoundIssue
 from connectors.jira.jql import within
 from connectors.jira.names import project_of
 from connectors.sdk import Effect, Output, Page, PageQuery, Searched, Upstream

@@ -74,17 +74,22 @@ class _History(Position):
     values: list[Changes]
 
 
-async def _fields(api: Upstream, issue: str, name: str) -> dict[str, Any]:
-    """Read one field of an issue; it may be null. Raises `UpstreamNotFound` where the issue was moved."""
-    answer = cast("dict[str, Any]", (await api.get(ISSUE, {"issue": issue}, params={"fields": name})).json())
-    stayed(issue, str(answer["key"]))
-    return cast("dict[str, Any]", answer["fields"].get(name) or {})
+class _Now(Output):
+    key: str
+    status: str | None = Field(default=None, validation_alias=AliasPath("fields", "status", "name"))
+    assignee: str | None = Field(default=None, validation_alias=AliasPath("fields", "assignee", "accountId"))
+
+
+async def _now(api: Upstream, issue: str) -> _Now:
+    """Read an issue's status and person. Raises `UpstreamNotFound` where it was moved out of its project."""
+    now = api.read(_Now, await api.get(ISSUE, {"issue": issue}, params={"fields": "status,assignee"}))
+    stayed(issue, now.key)
+    return now
 
 
 async def find_assigned(api: Upstream, what: Assign) -> Done | None:
     """Return `Done` if the issue is assigned as asked, else None."""
-    now = await _fields(api, what.issue, "assignee")
-    return Done() if now.get("accountId") == what.assignee else None
+    return Done() if (await _now(api, what.issue)).assignee == what.assignee else None
 
 
 @jira.action(
@@ -129,8 +134,8 @@ def _needed(transition: dict[str, Any]) -> list[str]:
 
 async def find_transitioned(api: Upstream, what: TransitionIssue) -> Done | None:
     """Return `Done` if the issue is in the status that the step leads to, else None."""
-    now = await _fields(api, what.issue, "status")
-    return Done() if str(now.get("name", "")).lower() == what.to_status.lower() else None
+    now = await _now(api, what.issue)
+    return Done() if (now.status or "").lower() == what.to_status.lower() else None
 
 
 @jira.action(

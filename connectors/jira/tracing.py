@@ -7,10 +7,12 @@ Source: Jira Cloud platform REST API v3, "Entity properties".
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from connectors.jira.names import ISSUE, stayed
-from connectors.sdk import Done, Upstream, UpstreamNotFound
+from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue
+
+from connectors.jira.names import ISSUE, Person, stayed
+from connectors.sdk import Done, Output, Upstream, UpstreamNotFound
 
 # The gateway before Jira ends requests after a minute.
 SETTLE = timedelta(seconds=75)
@@ -23,40 +25,54 @@ def properties(api: Upstream, suffix: str = "") -> list[dict[str, str]]:
     return [{"key": PROPERTY, "value": api.marker + suffix}] if api.marker else []
 
 
-def is_before(api: Upstream, record: Mapping[str, Any]) -> bool:
+def _properties(value: object) -> object:
+    """Issues show properties as an object, comments and worklogs as a list of keys and values."""
+    if not isinstance(value, list):
+        return value or {}
+    pairs = [cast("dict[str, Any]", one) for one in cast("list[object]", value) if isinstance(one, dict)]
+    return {str(one.get("key")): one.get("value") for one in pairs}
+
+
+class Record(Output):
+    """What tells whose a comment or a worklog is."""
+
+    id: str
+    created_at: AwareDatetime = Field(validation_alias="created")
+    author: Person | None = None
+    properties: Annotated[dict[str, JsonValue], BeforeValidator(_properties)] = Field(
+        default_factory=dict[str, JsonValue]
+    )
+
+
+class _Property(Output):
+    value: JsonValue = None
+
+
+class _Where(Output):
+    key: str
+
+
+def is_before(api: Upstream, created_at: datetime) -> bool:
     """Whether a record was made before the call, with room for clocks that differ."""
-    if api.since is None:
-        return False
-    return datetime.fromisoformat(str(record.get("created"))) < api.since - SKEW
+    return api.since is not None and created_at < api.since - SKEW
 
 
-def marker_in(record: Mapping[str, Any]) -> str | None:
-    """Return the marker that a record shows in its properties, as an object (issues) or as a list."""
-    shown: object = record.get("properties")
-    if isinstance(shown, dict):
-        return str(cast("dict[str, Any]", shown).get(PROPERTY))
-    for one in cast("list[dict[str, Any]]", shown or []):
-        if one.get("key") == PROPERTY:
-            return str(one.get("value"))
-    return None
-
-
-async def carries_marker(api: Upstream, record: Mapping[str, Any], path: str, values: Mapping[str, object]) -> bool:
+async def is_ours(api: Upstream, record: Record, path: str, values: Mapping[str, object]) -> bool:
     """Whether a record of this account carries the call's marker.
 
     Where the list did not show its properties, the property is read at `path`, so that a record is never taken for
     another's because a list was short of words.
     """
-    author = cast("dict[str, Any]", record.get("author") or {}).get("accountId")
-    if is_before(api, record) or (api.account and author not in {None, api.account}):
+    if is_before(api, record.created_at):
         return False
-    if record.get("properties"):
-        return marker_in(record) == api.marker
+    if api.account and record.author is not None and record.author.account_id != api.account:
+        return False
+    if record.properties:
+        return record.properties.get(PROPERTY) == api.marker
     try:
-        answer = await api.get(path, values)
+        return api.read(_Property, await api.get(path, values)).value == api.marker
     except UpstreamNotFound:
         return False
-    return bool(answer.json().get("value") == api.marker)
 
 
 async def gone(api: Upstream, path: str, values: Any, issue: str) -> Done | None:
@@ -69,6 +85,6 @@ async def gone(api: Upstream, path: str, values: Any, issue: str) -> Done | None
         await api.get(path, values)
     except UpstreamNotFound:
         answer = await api.get(ISSUE, {"issue": issue}, params={"fields": "project"})
-        stayed(issue, str(answer.json().get("key")))
+        stayed(issue, api.read(_Where, answer).key)
         return Done()
     return None

@@ -1,7 +1,7 @@
 """Work logged on issues. Source: Jira Cloud platform REST API v3, "Issue worklogs"."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -9,7 +9,7 @@ from connectors.jira.connector import READ, WRITE, jira
 from connectors.jira.names import ISSUE, OF_ISSUE, Id, IssueKey, OfIssue, Person
 from connectors.jira.paging import Position, page, paged
 from connectors.jira.richtext import LONGEST, Markdown, build
-from connectors.jira.tracing import PROPERTY, SETTLE, carries_marker, gone, properties
+from connectors.jira.tracing import PROPERTY, SETTLE, Record, gone, is_ours, properties
 from connectors.sdk import Done, Effect, Irreversible, Output, Page, PageQuery, Reconcile, Undo, Upstream
 
 WORKLOGS = ISSUE + "/worklog"
@@ -55,6 +55,14 @@ class _Worklogs(Position):
     worklogs: list[Worklog]
 
 
+class _TracedWorklog(Worklog, Record):
+    """A worklog with its properties."""
+
+
+class _Traced(Position):
+    worklogs: list[_TracedWorklog]
+
+
 def _stamp(at: datetime) -> str:
     """Return a time as Jira takes it: with milliseconds, and without a colon in the offset."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
@@ -78,13 +86,12 @@ async def find_created(api: Upstream, new: CreateWorklog) -> Worklog | None:
     start = 0
     while True:
         params = {"expand": "properties", "startAt": start, "maxResults": 1000}
-        body = cast("dict[str, Any]", (await api.get(WORKLOGS, new, params=params)).json())
-        worklogs = cast("list[dict[str, Any]]", body["worklogs"])
-        for one in worklogs:
-            if await carries_marker(api, one, _MARK, {"issue": new.issue, "worklog": one["id"]}):
-                return Worklog.model_validate(one)
-        start += len(worklogs)
-        if not worklogs or start >= body["total"]:
+        found = api.read(_Traced, await api.get(WORKLOGS, new, params=params))
+        for one in found.worklogs:
+            if await is_ours(api, one, _MARK, {"issue": new.issue, "worklog": one.id}):
+                return Worklog(**one.model_dump(include=set(Worklog.model_fields)))
+        start += len(found.worklogs)
+        if not found.worklogs or start >= (found.total or 0):
             return None
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from connectors.jira.adf_build import ORDER, merged
 from connectors.jira.richtext import build, render, same_text
 from connectors.jira.simulator import adf
+from connectors.sdk import InvalidInput
 from connectors.sdk.simulator import Refusal
 
 Node = dict[str, Any]
@@ -181,6 +182,29 @@ def test_blocks_that_adf_does_not_allow_in_a_list_become_paragraphs() -> None:
 
     adf.check("body", built)
     assert render(build(render(built))) == render(built)
+
+
+@pytest.mark.parametrize("levels", [40, 60, 400])
+def test_a_document_nested_beyond_sense_gives_its_text(levels: int) -> None:
+    block = paragraph(text("deep"))
+    for _ in range(levels):
+        block = {"type": "bulletList", "content": [item(block)]}
+
+    assert render(doc(paragraph(text("first")), block)).split()[0] == "first"
+    assert render(doc(block)).endswith("deep")
+
+
+def test_markdown_nested_beyond_sense_is_refused_and_not_cut() -> None:
+    with pytest.raises(InvalidInput):
+        build("> " * 200 + "deep")
+
+
+def test_lists_of_many_levels_are_kept() -> None:
+    document = doc(paragraph(text("x")))
+    for _ in range(20):
+        document = doc({"type": "bulletList", "content": [item(paragraph(text("a")), *document["content"])]})
+
+    assert build(render(document)) == document
 
 
 WORDS = st.text(
