@@ -18,7 +18,6 @@ class JobResult(Output):
     """What became of one ticket."""
 
     id: int | None = None
-    index: int | None = Field(default=None, description="Which of the ids it was, from 0.")
     success: bool | None = None
     status: str | None = None
     error: str | None = None

@@ -112,7 +112,7 @@ def _talk(world: World, ticket: Ticket, now: float) -> File:
 
 
 def _job() -> dict[str, Any]:
-    result = {"id": 1, "index": 0, "action": "update", "status": "Updated", "success": True}
+    result = {"id": 1, "action": "update", "status": "Updated", "success": True}
     return {
         "id": "8b726e606741012ffc2d782bcb7848fe",
         "job_type": "Bulk Update Ticket",

@@ -95,7 +95,7 @@ def restore_ticket(ask: Ask) -> Answer:
     if ticket is None or not ticket.deleted:
         raise not_found()
     ticket.deleted = False
-    return ask.applied({})
+    return ask.applied("")
 
 
 def update_many(ask: Ask) -> Answer:
@@ -113,7 +113,7 @@ def update_many(ask: Ask) -> Answer:
             continue
         tags = set(ticket.tags) | set(wanted.get("additional_tags") or []) - set(wanted.get("remove_tags") or [])
         edits.change(ask, ticket, {**wanted, "tags": sorted(tags - set(wanted.get("remove_tags") or []))})
-        results.append({"id": number, "index": index, "action": "update", "status": "Updated", "success": True})
+        results.append({"id": number, "action": "update", "status": "Updated", "success": True})
     return Answer.of({"job_status": _job(ask, results)})
 
 
