@@ -82,12 +82,12 @@ class Bodies:
     def open_bytes(self, tenant: str, row: str, sealed: bytes) -> bytes:
         """Decrypt bytes. Raises `Unreadable`."""
         key = self._keys.get((tenant, int.from_bytes(sealed[1:3], "big")))
-        if key is None:
+        if key is None or sealed[:1] != _VERSION:
             raise Unreadable(f"the data key of {row} is gone")
         nonce, text = sealed[3 : 3 + _NONCE], sealed[3 + _NONCE :]
         try:
             return key.decrypt(nonce, text, f"{tenant}\x1f{row}".encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Unreadable(f"{row} does not open: it was changed, or it belongs elsewhere") from error
 
     def knows(self, tenant: str) -> bool:
