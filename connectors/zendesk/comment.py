@@ -5,8 +5,10 @@ first comment. Source: Zendesk Ticketing API v2, "Ticket comments" and "Tickets"
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from dataclasses import replace
+from typing import Any, Literal
 
+import orjson
 from pydantic import AwareDatetime, Field
 
 from connectors.sdk import Effect, Irreversible, Output, Page, PageQuery, Reconcile, Response, Upstream
@@ -66,6 +68,15 @@ class _Comments(Cut):
     comments: list[_Comment]
 
 
+class _Audit(Output):
+    created_at: AwareDatetime
+    events: list[dict[str, Any]]
+
+
+class _Updated(Output):
+    audit: _Audit
+
+
 @zendesk.action(
     "comment.list",
     scopes={"zendesk:comment:read"},
@@ -75,11 +86,11 @@ class _Comments(Cut):
 )
 async def list_comments(api: Upstream, query: ListComments) -> Page[Comment]:
     """List the conversation on a ticket, public replies and internal notes; the first one is the description."""
-    found = await _page(api, query, cursored(query, sort=_SORT[query.order]))
+    found = await _page(api, query, cursored(query, sort=_NEWEST if query.order == "newest" else None))
     return by_cursor(found, [Comment.model_validate(one.model_dump()) for one in found.comments])
 
 
-_SORT = {"oldest": "created_at", "newest": "-created_at"}
+_NEWEST = "-created_at"
 
 
 async def _page(api: Upstream, of: Any, params: Mapping[str, object]) -> _Comments:
@@ -90,13 +101,13 @@ async def _find(api: Upstream, what: _Write, *, public: bool) -> Comment | None:
     """Return the comment whose audit carries this call's marker, or None. Reads back to the call, newest first."""
     after: str | None = None
     while True:
-        found = await _page(api, what, {"page[size]": 100, "page[after]": after, "sort": _SORT["newest"]})
+        found = await _page(api, what, {"page[size]": 100, "page[after]": after, "sort": _NEWEST})
         for one in found.comments:
             if one.public is not public or is_before(api, one.created_at):
                 continue
             if await carries_marker(api, what.ticket_id, one.audit_id):
                 return Comment.model_validate(one.model_dump())
-        if not found.meta.has_more or is_before(api, found.comments[-1].created_at):
+        if not found.meta.has_more or any(is_before(api, one.created_at) for one in found.comments[-1:]):
             return None
         after = found.meta.after_cursor
 
@@ -106,18 +117,18 @@ async def _write(api: Upstream, what: _Write, *, public: bool, **more: object) -
     if what.uploads:
         comment["uploads"] = what.uploads
     ticket = {"comment": comment, **more, **metadata(api), **guarded(what.if_updated_at)}
-    return _written(await api.put(TICKET, what, json={"ticket": ticket}))
+    return _written(api, await api.put(TICKET, what, json={"ticket": ticket}))
 
 
-def _written(response: Response) -> Comment:
+def _written(api: Upstream, response: Response) -> Comment:
     """Return the comment among the events of the audit that the answer comes with.
 
     Raises `UpstreamInvalidResponse` where there is none.
     """
-    audit = cast("dict[str, Any]", response.json()).get("audit") or {}
-    for event in audit.get("events") or []:
+    audit = api.read(_Updated, response).audit
+    for event in audit.events:
         if event.get("type") == "Comment":
-            return Comment.model_validate({"created_at": audit.get("created_at"), **event})
+            return api.read(Comment, replace(response, body=orjson.dumps({"created_at": audit.created_at, **event})))
     raise UpstreamInvalidResponse("Zendesk's answer names no comment.", hint="Look with `zendesk.comment.list`.")
 
 

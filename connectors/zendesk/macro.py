@@ -1,6 +1,6 @@
 """Macros: prepared changes of a ticket. Source: Zendesk Ticketing API v2, "Macros"."""
 
-from pydantic import AliasPath, BaseModel, Field
+from pydantic import AliasPath, Field
 
 from connectors.sdk import Effect, Output, Page, PageQuery, Upstream
 from connectors.zendesk import custom_field
@@ -49,11 +49,11 @@ class _Macros(Numbered):
     macros: list[Macro]
 
 
-class _Result(BaseModel):
+class _Result(Output):
     ticket: Preview
 
 
-class _Applied(BaseModel):
+class _Applied(Output):
     result: _Result
 
 

@@ -7,6 +7,8 @@ Source: Zendesk developer documentation, "Pagination".
 from collections.abc import Mapping
 from typing import TypeVar
 
+from pydantic import model_validator
+
 from connectors.sdk import Output, Page, PageQuery
 from connectors.sdk.errors import InvalidCursor
 
@@ -21,6 +23,12 @@ class Meta(Output):
 
     has_more: bool
     after_cursor: str | None = None
+
+    @model_validator(mode="after")
+    def _leads_on(self) -> "Meta":
+        if self.has_more and not self.after_cursor:
+            raise ValueError("there is more, and no cursor that leads to it")
+        return self
 
 
 class Cut(Output):

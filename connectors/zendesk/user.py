@@ -140,7 +140,7 @@ async def find_created(api: Upstream, new: CreateUser) -> User | None:
     "user.create",
     scopes={"zendesk:user:write"},
     effect=Effect.CREATE,
-    resource=Resource("user/{email}"),
+    resource=Resource("user/{email}", canonical=str.lower),
     vendor_scopes=WRITE_USERS | READ_USERS,
     # Zendesk refuses a second user with the address, but the search that finds the first one lags.
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),

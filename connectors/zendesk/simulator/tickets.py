@@ -42,7 +42,7 @@ def create_ticket(ask: Ask) -> Answer:
     """POST /tickets. The server has looked at the idempotency key before."""
     wanted = ask.fields("ticket")
     if not wanted.get("comment") and wanted.get("description"):
-        wanted = {**wanted, "comment": {"body": wanted["description"]}}
+        wanted["comment"] = {"body": wanted["description"]}
     if not wanted.get("comment"):
         raise invalid("base", "Description: cannot be blank", "BlankValue")
     edits.check(ask, wanted)

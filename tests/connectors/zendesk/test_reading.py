@@ -6,13 +6,16 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from connectors.sdk import UpstreamInvalidResponse
+from connectors.sdk import Response, UpstreamInvalidResponse, UpstreamNotFound
 from connectors.sdk.errors import ConnectionUnhealthy, InvalidCursor
 from connectors.sdk.exchange import FileContent
+from connectors.sdk.simulator import Answer
+from connectors.sdk.upstream import read
 from connectors.zendesk import custom_field, zendesk
 from connectors.zendesk.connector import account
 from connectors.zendesk.permissions import missing, oauth_scopes
 from connectors.zendesk.simulator import ZendeskSimulator
+from connectors.zendesk.ticket import Many
 
 FILE = "file_00000000000000000000000000"
 
@@ -63,13 +66,20 @@ async def test_a_page_number_that_is_none_is_refused_before_anything_is_sent(cur
     assert driver.sent == []
 
 
-async def test_an_answer_without_paging_is_not_taken_for_the_last_page(driver: Any) -> None:
-    from connectors.sdk import Response
-    from connectors.sdk.upstream import read
-    from connectors.zendesk.ticket import Many
-
+@pytest.mark.parametrize("meta", [{}, {"meta": {}}, {"meta": {"has_more": True}}])
+def test_an_answer_without_paging_is_not_taken_for_the_last_page(meta: dict[str, Any]) -> None:
     with pytest.raises(UpstreamInvalidResponse, match="/meta"):
-        read(Many, Response(200, {}, b'{"tickets": []}'))
+        read(Many, Response(200, {}, orjson.dumps({"tickets": [], **meta})))
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"audit": {"created_at": "x", "events": []}}, {"audit": {"events": [{}]}}])
+async def test_an_answer_that_names_no_comment_is_not_taken_for_one(
+    answer: Any, simulator: ZendeskSimulator, driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "respond", lambda call: Answer.of(answer))
+
+    with pytest.raises(UpstreamInvalidResponse):
+        await driver.run("zendesk.comment.create", {"ticket_id": 1, "body": "x"})
 
 
 async def test_a_ticket_is_found_by_its_id_in_another_system(driver: Any) -> None:
@@ -141,8 +151,6 @@ async def test_a_file_goes_up_with_a_reply_and_down_again(simulator: ZendeskSimu
 async def test_an_attachment_of_another_ticket_is_not_downloaded(
     simulator: ZendeskSimulator, arrange: Any, driver: Any
 ) -> None:
-    from connectors.sdk import UpstreamNotFound
-
     given = arrange(simulator)["zendesk.attachment.download"]
 
     with pytest.raises(UpstreamNotFound):
