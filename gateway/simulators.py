@@ -44,10 +44,12 @@ class Simulators:
     async def start(self) -> Mapping[str, str]:
         """Return the root URL of each simulator, started or found again."""
         before = read_json(self._file)
-        for name in sorted(self._modules):
-            self.running.append(
-                await self._found(name, before.get(name)) or await self._started(name, before.get(name))
-            )
+
+        async def one(name: str) -> Simulated:
+            known = before.get(name)
+            return await self._found(name, known) or await self._started(name, known)
+
+        self.running += await asyncio.gather(*(one(name) for name in sorted(self._modules)))
         self._file.write_bytes(orjson.dumps({s.name: {"url": s.url, "pid": s.pid} for s in self.running}))
         return {simulated.name: simulated.url for simulated in self.running}
 
