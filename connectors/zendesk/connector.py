@@ -69,7 +69,7 @@ zendesk = Connector(
             client_auth="json",
             oauth_scopes=permissions.oauth_scopes,
         ),
-        BasicToken(title="API token of a user, with the username EMAIL/token (Zendesk ends these on 2027-04-30)"),
+        BasicToken(title="API token of a user, whose username is EMAIL/token"),
     ],
     scopes=SCOPES,
     account=account,
