@@ -73,6 +73,7 @@ class Checkpoints:
         self._clock = clock
         self._file = file
         self._last = 0
+        self._signing = asyncio.Lock()
 
     async def run(self) -> None:
         """Sign each second until cancelled."""
@@ -84,7 +85,11 @@ class Checkpoints:
                 continue  # the disk refuses; the next second tries again
 
     async def sign(self) -> None:
-        """Sign the head now, if it moved."""
+        """Sign the head now, if it moved. Two at once, as at a stop, sign one after the other."""
+        async with self._signing:
+            await self._sign()
+
+    async def _sign(self) -> None:
         head = self._database.head()
         if head.seq == self._last:
             return

@@ -198,3 +198,14 @@ def test_a_signature_is_over_every_part_of_a_head(seq: int, count: int, value: b
     assert not signer.checks(Head(seq, count + 1, value), at, signature)
     assert not signer.checks(Head(seq, count, bytes(32)), at + "x", signature)
     assert not signer.checks(Head(seq, count, value), at, signature[:-1] + bytes([signature[-1] ^ 1]))
+
+
+async def test_checkpoints_signed_at_the_same_time_do_not_disturb_each_other(world: World, bot: Caller) -> None:
+    for n in range(5):
+        await bot.run("toy.nothing", {"n": n})
+        await asyncio.gather(*(world.gateway._checkpoints.sign() for _ in range(4)))
+
+    report = await world.verify()
+
+    assert report.intact
+    assert report.last_checkpoint == world.gateway.database.head().seq
