@@ -66,6 +66,8 @@ zendesk = Connector(
         OAuthUser(
             authorize_url="{origin}/oauth/authorizations/new",
             token_url="{origin}/oauth/tokens",
+            revoke_url="{origin}/api/v2/oauth/tokens/current",
+            revoke_form="by_token",
             client_auth="json",
             oauth_scopes=permissions.oauth_scopes,
         ),
