@@ -29,7 +29,7 @@ class Comment(Output):
 
     id: int
     author_id: int | None = None
-    body: str = ""
+    body: str | None = None
     public: bool
     attachments: list[Attachment] = Field(default_factory=list[Attachment])
     created_at: AwareDatetime
@@ -61,7 +61,7 @@ class Reply(_Write):
 
 
 class _Comment(Comment):
-    audit_id: int
+    audit_id: int | None = None
 
 
 class _Comments(Cut):
@@ -103,7 +103,7 @@ async def _find(api: Upstream, what: _Write, *, public: bool) -> Comment | None:
     while True:
         found = await _page(api, what, {"page[size]": 100, "page[after]": after, "sort": _NEWEST})
         for one in found.comments:
-            if one.public is not public or is_before(api, one.created_at):
+            if one.audit_id is None or one.public is not public or is_before(api, one.created_at):
                 continue
             if await carries_marker(api, what.ticket_id, one.audit_id):
                 return Comment.model_validate(one.model_dump())
