@@ -1,6 +1,6 @@
 """The values that flow through the pipeline, each richer than the one before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -99,7 +99,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Opened:
-    """A call with its id, its run and the events that its first write will carry."""
+    """A call with its id, its run and the events that its first write will carry. `on_record` hears of that write."""
 
     asked: Asked
     id: str
@@ -110,6 +110,7 @@ class Opened:
     action: str = ""
     connection: str | None = None
     durable: bool = False
+    on_record: Callable[[], None] | None = None
     claimed: bool = False
     opens_run: bool = False
     effect: str = "unknown"
@@ -120,6 +121,12 @@ class Opened:
     def agent(self) -> Agent:
         """The caller."""
         return self.asked.principal.agent
+
+    def recorded(self) -> None:
+        """Note that the call is on disk, and its events with it."""
+        self.durable, self.events = True, []
+        if self.on_record is not None:
+            self.on_record()
 
 
 @dataclass(slots=True)

@@ -105,9 +105,16 @@ class Pipeline:
         call = self._open(asked)
         if asked.options.timeout is None:
             return await self._invoke(call)
+        recorded = asyncio.Event()
+        call.on_record = recorded.set
         task = self._spawn(self._invoke(call))
         done, _ = await asyncio.wait({task}, timeout=asked.options.timeout)
-        return task.result() if done else self._answers.running(call)
+        if not done:
+            # An answer may name only a call that is on record; that takes milliseconds, or the call has ended by then.
+            on_record = asyncio.ensure_future(recorded.wait())
+            await asyncio.wait({task, on_record}, return_when=asyncio.FIRST_COMPLETED)
+            on_record.cancel()
+        return task.result() if task.done() else self._answers.running(call)
 
     async def _invoke(self, call: Opened) -> Answer:
         with self._metrics.in_flight.track_inprogress():

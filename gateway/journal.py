@@ -91,7 +91,8 @@ class Journal:
         outcome = await self._database.commit(record)
         if isinstance(outcome, ClaimTaken):
             raise KeyTaken(outcome)
-        call.durable, call.claimed, call.events = True, claim is not None, []
+        call.claimed = claim is not None
+        call.recorded()
 
     async def start(self, call: Opened, step: str | None) -> None:
         """Take a waiting call into running, with its first intent. Raises `AlreadySettled`."""
@@ -154,7 +155,7 @@ class Journal:
             ended=True,
         )
         await self._commit(call, Record(run=self._run(call), call=row, events=call.events))
-        call.durable = True
+        call.recorded()
 
     async def resolve(self, stored: StoredCall, answer: Answer, ending: Ending, data: Mapping[str, object]) -> None:
         """Settle a call of unknown outcome on a person's word, told in `data`. Raises `AlreadySettled`."""
