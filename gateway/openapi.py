@@ -94,7 +94,7 @@ def _action_paths(action: Action, components: _Components) -> dict[str, Schema]:
         "x-gatehouse-effect": action.effect.value,
         "x-gatehouse-scopes": sorted(action.scopes),
         "x-gatehouse-idempotency": type(action.idempotency).__name__,
-        "parameters": _run_parameters(key_required=False),
+        "parameters": _run_parameters(),
         "requestBody": body,
         "responses": {
             "200": _json("The call ended well.", call, headers=True),
@@ -107,7 +107,7 @@ def _action_paths(action: Action, components: _Components) -> dict[str, Schema]:
         "summary": f"Preview: {action.title}",
         "description": "Validates, authorises, decides and renders the exact requests. Has no effect.",
         "tags": [action.connector],
-        "parameters": _run_parameters(key_required=False),
+        "parameters": _run_parameters(),
         "requestBody": body,
         "responses": {
             "200": _json("What would be sent, and what would be decided.", _preview_schema()),
@@ -125,25 +125,26 @@ def _fixed_paths(components: _Components) -> list[tuple[str, Schema]]:
     file = components.of(StoredFile, "File", _file_schema())
     return [
         ("/v1/actions", _get("actions.list", "List the actions that this agent may call now", _listing(any_object), [
-            _query("connector", {"type": "string", "maxLength": 64}),
+            _query("connector", {"type": "string"}),
             _query("effect", {"enum": ["read", "create", "update", "delete", "send", "pay", "provision"]}),
-            _query("connection", {"type": "string", "maxLength": 128}),
+            _query("connection", {"type": "string"}),
             _query("q", {"type": "string", "maxLength": 200}),
             _query("fields", {"enum": ["summary", "full"]}),
             _query("format", {"enum": ["gatehouse", "openai", "anthropic", "mcp"]}),
             *_paging(),
         ])),
         ("/v1/actions/{action}", _get("actions.get", "Describe one action", described, [
-            _path("action", {"type": "string", "maxLength": 128}), _query("connection", {"type": "string"})])),
+            _path("action", {"type": "string"}), _query("connection", {"type": "string"})])),
         ("/v1/calls/{id}", _get("calls.get", "See how a call stands", call, [
             _path("id", _CALL_ID), _query("wait", {"type": "integer", "minimum": 0, "maximum": 60})])),
         ("/v1/calls/{id}/cancel", _post("calls.cancel", "Take back a call before it is sent", None, call, "200", [
             _path("id", _CALL_ID)])),
         ("/v1/calls/{id}/output", _get("calls.output", "Page through a result", _listing({}), [
-            _path("id", _CALL_ID), _query("pointer", {"type": "string", "maxLength": 256}), *_paging()])),
+            _path("id", _CALL_ID), _query("pointer", {"type": "string"}), *_paging()])),
         ("/v1/files", _post("files.create", "Upload a file, raw", None, file, "201", [], raw=True)),
         ("/v1/files/{id}", _download()),
-        ("/v1/runs", _post("runs.create", "Open a run", components.of(OpenRun, "OpenRun"), run, "201", [])),
+        ("/v1/runs", _post("runs.create", "Open a run", components.of(OpenRun, "OpenRun"), run, "201", [],
+            empty=True)),
         ("/v1/runs/{run}", _get("runs.get", "See a run's timeline", run, [_path("run", _RUN_ID), *_paging()])),
         ("/v1/runs/{run}/events", _post("runs.note", "Add a link to a run", components.of(NoteEvent, "NoteEvent"),
             any_object, "201", [_path("run", _RUN_ID)])),
@@ -155,20 +156,24 @@ def _fixed_paths(components: _Components) -> list[tuple[str, Schema]]:
     ]  # fmt: skip
 
 
-def _run_parameters(*, key_required: bool) -> list[Schema]:
+def _run_parameters() -> list[Schema]:
     return [
         _header("Idempotency-Key", {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
                 "One key per intended effect, kept over all retries; required for everything but reads."),
-        _header("Gatehouse-Run", {"type": "string", "maxLength": 64}, "The run that this call belongs to."),
-        _header("Gatehouse-Connection", {"type": "string", "maxLength": 128},
+        _header("Gatehouse-Run", _visible(64), "The run that this call belongs to."),
+        _header("Gatehouse-Connection", _visible(128),
                 "The connection, where the agent has several of the connector."),
-        _header("Gatehouse-Actor", {"type": "string", "maxLength": 256}, "For whom the agent acts; asserted."),
+        _header("Gatehouse-Actor", _visible(256), "For whom the agent acts; asserted."),
         _header("Gatehouse-Confidence", {"type": "number", "minimum": 0, "maximum": 1}, "How sure the agent is."),
-        _header("Gatehouse-Reason", {"type": "string", "maxLength": 1024}, "Why the agent does this."),
+        _header("Gatehouse-Reason", _visible(1024), "Why the agent does this."),
         _header("Gatehouse-Timeout", {"type": "number", "minimum": 0.001, "maximum": 600}, "Seconds the caller waits."),
-        _header("Prefer", {"type": "string", "maxLength": 128}, "`respond-async`, `wait=N`."),
-        _header("traceparent", {"type": "string", "maxLength": 128}, "W3C trace context."),
-    ] if not key_required else []  # fmt: skip
+        _header("Prefer", _visible(1024), "`respond-async`, `wait=N`."),
+        _header("traceparent", {"type": "string"}, "W3C trace context; one that is none begins a new trace."),
+    ]  # fmt: skip
+
+
+def _visible(most: int) -> Schema:
+    return {"type": "string", "maxLength": most, "pattern": "^[ -~]*$"}
 
 
 def _call_schema(output: Schema) -> Schema:
@@ -326,6 +331,7 @@ def _post(
     parameters: Sequence[Schema],
     *,
     raw: bool = False,
+    empty: bool = False,
 ) -> Schema:
     operation: Schema = {
         "operationId": id,
@@ -337,9 +343,9 @@ def _post(
         },
     }
     if raw:
-        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
+        operation["requestBody"] = {"content": {"application/octet-stream": {"schema": {}}}}
     elif body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        operation["requestBody"] = {"required": not empty, "content": {"application/json": {"schema": body}}}
     return {"post": operation}
 
 
@@ -379,7 +385,7 @@ def _header(name: str, schema: Schema, description: str) -> Schema:
 def _paging() -> list[Schema]:
     return [
         _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
-        _query("cursor", {"type": "string", "maxLength": 4096}),
+        _query("cursor", {"type": "string"}),
     ]
 
 

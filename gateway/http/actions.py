@@ -19,6 +19,7 @@ from gateway.preview import Preview
 from gateway.waiting import Waiting
 
 _EFFECTS = ("read", "create", "update", "delete", "send", "pay", "provision")
+_LONGEST_SEARCH = 200
 _FORMATS = ("gatehouse", "openai", "anthropic", "mcp")
 
 
@@ -53,6 +54,8 @@ class ActionRoutes:
             raise bad_parameter("fields", "must be summary or full")
         if "effect" in query and query["effect"] not in _EFFECTS:
             raise bad_parameter("effect", f"must be one of {', '.join(_EFFECTS)}")
+        if len(query.get("q", "")) > _LONGEST_SEARCH:
+            raise bad_parameter("q", f"must have at most {_LONGEST_SEARCH} characters")
         found = self._catalogue.callable(
             visit.principal,
             self._clock.now(),
