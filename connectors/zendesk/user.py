@@ -144,7 +144,7 @@ async def find_created(api: Upstream, new: CreateUser) -> User | None:
     vendor_scopes=WRITE_USERS | READ_USERS,
     # Zendesk refuses a second user with the address, but the search that finds the first one lags.
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
-    undo=Irreversible("Users are deleted for good by administrators, and their tickets closed before."),
+    undo=Irreversible("No action deletes users; administrators do, at Zendesk."),
     examples=[{"name": "Ana Silva", "email": "ana@example.com"}],
 )
 async def create_user(api: Upstream, new: CreateUser) -> User:
