@@ -19,9 +19,7 @@ def _check_moment(text: str) -> str:
     return text
 
 
-Moment = Annotated[
-    str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_check_moment)
-]
+Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"}), AfterValidator(_check_moment)]
 
 
 class OpenRun(BaseModel):
