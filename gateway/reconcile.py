@@ -115,6 +115,8 @@ class Reconciler:
                 if error.retryable:
                     continue
                 raise unknown(judged.typed, lost) from error
+            if response.status == 409 and isinstance(judged.target.action.idempotency, Native):
+                continue  # the first request may still be at work under this key
             if response.status >= 400:
                 await self._check_refusal(judged, lost, answers)
             return response
