@@ -12,7 +12,7 @@ from connectors.github.simulator import GitHubSimulator
 from tests.gateway.caller import Caller
 from tests.gateway.world import World, fresh_home
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
