@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 
@@ -10,6 +11,7 @@ import structlog
 
 from gateway.app import Gateway
 from gateway.installation import Home, NotSetUp, read_meta
+from gateway.ledger.sqlite import take_lock
 from gateway.sandbox import how_to_try, prepare, sandbox_settings, seed, write_private
 from gateway.settings import Settings
 from gateway.simulators import Simulators
@@ -70,6 +72,7 @@ async def _production(settings: Settings) -> None:
 async def _sandbox(settings: Settings) -> None:
     home = Home(settings.home)
     prepare(settings, home)
+    os.close(take_lock(home.ledger))  # before anything else: the simulators of a gateway that runs are not ours to end
     gateway = Gateway(settings)
     simulators = Simulators(home, {c.id: f"{c.package}.simulator" for c in gateway.registry.connectors.values()})
     urls = await simulators.start()
