@@ -16,20 +16,27 @@ def check_base_url(connector: Connector, base_url: str, opened: Sequence[Network
 
     A host that is not one of the vendor's cloud is a self-hosted edition's; its address is checked at connect.
     """
-    parts = urlsplit(base_url)
-    problem = None
-    if parts.scheme == "http":
-        if not _is_opened_loopback(parts.hostname or "", opened):
-            problem = "must be https; plain http is for loopback that the operator opened"
-    elif parts.scheme != "https":
-        problem = "must be an https URL"
-    if not problem and (not parts.hostname or parts.username or parts.query or parts.fragment or "@" in parts.netloc):
-        problem = f"must be a host and a path, as in {connector.base_url}"
-    if not problem and (".." in parts.path or "%" in parts.path or "\\" in base_url):
-        problem = "must not hold `..`, `%` or backslashes"
+    problem = _fault(connector, base_url, opened)
     if problem:
         raise InvalidInput(f"The base URL {problem}.", issues=[Issue(pointer="/base_url", message=problem)])
     return base_url.rstrip("/")
+
+
+def _fault(connector: Connector, base_url: str, opened: Sequence[Network]) -> str | None:
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError:
+        return "cannot be read as a URL"
+    if parts.scheme == "http" and not _is_opened_loopback(parts.hostname or "", opened):
+        return "must be https; plain http is for loopback that the operator opened"
+    if parts.scheme not in {"http", "https"}:
+        return "must be an https URL"
+    if not parts.hostname or parts.username or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
+        return f"must be a host and a path, as in {connector.base_url}"
+    if ".." in parts.path or "%" in parts.path or "\\" in base_url:
+        return "must not hold `..`, `%` or backslashes"
+    return None
 
 
 def url_of(connector: Connector, connection: Connection, request: Request) -> str:
