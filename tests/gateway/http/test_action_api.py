@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from connectors.sdk.errors import ActionError, concrete
+from connectors.sdk.errors import ActionError, SecretStoreUnavailable, concrete
+from gateway.policy.decision import Allow, Decision, Deny
 from tests.gateway.caller import Caller, Reply
 from tests.gateway.world import World
 
@@ -464,3 +465,36 @@ async def test_a_stopped_gateway_takes_the_calls_of_today_again(world: World, bo
     again = await bot.run("toy.note.create", NOTE, key="k1")
     assert again.body == first.body | {"replayed": True}
     assert datetime.now(UTC) > datetime.fromisoformat(first.body["created_at"])
+
+
+async def test_a_store_of_credentials_that_does_not_answer_sends_nothing_and_keeps_no_key(
+    world: World, bot: Caller
+) -> None:
+    async def unavailable(where: Any) -> Any:
+        raise SecretStoreUnavailable("The store does not answer.", retry_after_ms=1000)
+
+    get, world.gateway.store.get = world.gateway.store.get, unavailable  # type: ignore[method-assign]
+    reply = await bot.run("toy.note.create", NOTE, key="k1")
+    check_problem(reply, "secret_store_unavailable", 503)
+    assert reply.body["retryable"] is True
+    assert world.reached() == []
+    assert await world.rows("SELECT 1 FROM claims") == []
+    world.gateway.store.get = get  # type: ignore[method-assign]
+    assert (await bot.run("toy.note.create", NOTE, key="k1")).status == 200
+
+
+class Never:
+    """A policy that refuses payments."""
+
+    def judge(self, action: Any, rules: Any, risk: Any, resource: str | None) -> Decision:
+        return Deny(("no payments on Sundays",)) if action.effect == "pay" else Allow()
+
+
+async def test_a_policy_may_refuse_what_the_grants_allow(world: World, bot: Caller) -> None:
+    world.gateway.pipeline._policies = [*world.gateway.pipeline._policies, Never()]
+    reply = await bot.run("toy.payment.create", {"amount": "1"}, key="k1")
+    check_problem(reply, "policy_denied", 403)
+    assert "no payments on Sundays" in reply.body["detail"]
+    assert world.reached() == []
+    assert (await bot.look(reply.call)).body["status"] == "denied"
+    assert (await bot.run("toy.note.create", NOTE, key="k1")).status == 200
