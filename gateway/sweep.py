@@ -5,11 +5,12 @@ import asyncio
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
-from connectors.sdk.errors import ActionError, ApprovalExpired
+from connectors.sdk.errors import ActionError, ApprovalExpired, StateUnavailable
 from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.clock import Clock, stamp
 from gateway.ending import ending_of
+from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
@@ -60,15 +61,21 @@ class Sweeper:
     async def expire_approvals(self) -> None:
         """End the parked calls that nobody decided in time."""
         for approval, call, tenant, environment in await self._approvals.lapsed(self._clock.now()):
-            stored = await self._looks.find(tenant, environment, call)
-            opened = self._reopener.without_key(stored)
-            error = ApprovalExpired("Nobody decided in time.", hint="Ask again with a new key.")
-            answer = self._answers.failed(opened, error)
             try:
-                await self._journal.cancel(opened, answer, ending_of(error, handed_over=False))
-            except AlreadySettled:
-                pass
+                await self._expire(tenant, environment, call)
+            except StateUnavailable:
+                raise
+            except Exception as error:  # a call that cannot be opened must not keep the others from expiring
+                log_fault(error, "")
             await self._approvals.close(approval, "expired")
+
+    async def _expire(self, tenant: str, environment: str, call: str) -> None:
+        opened = self._reopener.without_key(await self._looks.find(tenant, environment, call))
+        error = ApprovalExpired("Nobody decided in time.", hint="Ask again with a new key.")
+        try:
+            await self._journal.cancel(opened, self._answers.failed(opened, error), ending_of(error, handed_over=False))
+        except AlreadySettled:
+            return
 
     def _forget_claims(self, rows: Rows) -> None:
         rows.execute(text("DELETE FROM claims WHERE expires_at < :now"), {"now": stamp(self._clock.now())})
