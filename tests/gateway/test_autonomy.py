@@ -173,6 +173,16 @@ async def test_a_question_that_nobody_decides_expires(make_world: Callable[..., 
     assert (await world.verify()).intact
 
 
+async def test_one_question_that_cannot_be_opened_keeps_no_other_from_expiring(world: World) -> None:
+    agent = await world.caller(autonomy="approve")
+    calls = [(await agent.run("toy.order.create", ORDER, key=key)).call for key in ("k1", "k2")]
+    await world.update("calls", calls[0], request=b"\x01\x00\x01broken")
+    world.clock.forward(hours=25)
+    await world.gateway.sweeper.expire_approvals()
+    assert (await end(agent, calls[1]))["status"] == "expired"
+    assert await world.gateway.approvals.lapsed(world.clock.now()) == []
+
+
 async def test_an_approval_that_lapsed_before_its_call_could_run_expires(world: World) -> None:
     agent, parked, _ = await park(world)
     approval = await world.approval(parked.call)
