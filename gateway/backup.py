@@ -25,7 +25,7 @@ from gateway.ledger.events import Events
 from gateway.ledger.migrate import upgrade
 from gateway.ledger.sqlite import SqliteDatabase, connect, take_lock
 from gateway.settings import Settings
-from gateway.unfinished import reopen_without_key, unfinished
+from gateway.unfinished import reopen_without_key, unfinished, untraced
 from gateway.waiters import Waiters
 
 Progress = Callable[[int, int], None]
@@ -121,7 +121,7 @@ async def _end_unfinished(home: Home, derived: Derived, epoch: int, at: str) -> 
         answers = Answers(clock, Cursors(derived.cursors, lambda: clock.now().timestamp()))
         left = await database.read(unfinished)
         for row in left:
-            call = reopen_without_key(row, clock)
+            call = reopen_without_key(row, clock, untraced())
             error = _ended(row.status, at)
             await journal.finish(call, answers.failed(call, error), ending_of(error, handed_over=True))
         event = events.make(

@@ -10,7 +10,7 @@ from connectors.sdk.errors import ActionError, Unauthenticated
 from gateway import body
 from gateway.answers import Answers
 from gateway.approvals import Approval, Approvals, denied
-from gateway.call import Agent, Answer, Asked, Opened, Options, Principal
+from gateway.call import Answer, Asked, Opened, Options, Principal
 from gateway.clock import Clock, moment
 from gateway.ending import ending_of
 from gateway.invoke import Pipeline
@@ -19,6 +19,7 @@ from gateway.ledger.database import Database
 from gateway.looks import Looks
 from gateway.stored import StoredCall
 from gateway.telemetry import Telemetry
+from gateway.unfinished import reopen_without_key
 
 FindPrincipal = Callable[[str], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
@@ -64,18 +65,8 @@ class Reopener:
 
     def without_key(self, stored: StoredCall) -> Opened:
         """Return a call that may only be ended, because its key is not good any more."""
-        agent = Agent(stored.agent, stored.tenant, stored.environment, "", {}, ())
-        principal = Principal(str(stored.request["agent_key"]), agent, (), {})
-        asked = Asked(principal, stored.action, b"", Options(), "", self._telemetry.trace(None))
-        return Opened(
-            asked,
-            stored.id,
-            stored.run,
-            moment(stored.created_at),
-            self._clock.monotonic(),
-            durable=True,
-            action=stored.action,
-            connection=stored.connection,
+        return reopen_without_key(
+            stored, self._clock, self._telemetry.trace(None), key=str(stored.request["agent_key"])
         )
 
 

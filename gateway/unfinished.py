@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from gateway.call import Agent, Asked, Opened, Options, Principal
 from gateway.clock import Clock, moment
+from gateway.stored import StoredCall
 from gateway.telemetry import CallTrace
 
 
@@ -36,18 +37,22 @@ def unfinished(rows: Rows) -> list[Unfinished]:
     return [Unfinished(*row) for row in found]
 
 
-def reopen_without_key(row: Unfinished, clock: Clock) -> Opened:
-    """Return a call that may only be ended: nobody stands behind it."""
-    agent = Agent(row.agent, row.tenant, row.environment, "", {}, ())
-    trace = CallTrace("0" * 32, "0" * 16, sampled=False, sink=None)
-    asked = Asked(Principal("", agent, (), {}), row.action, b"", Options(), "", trace)
+def reopen_without_key(call: Unfinished | StoredCall, clock: Clock, trace: CallTrace, key: str = "") -> Opened:
+    """Return a call that may only be ended: nobody stands behind it, or the `key` that did is not good any more."""
+    agent = Agent(call.agent, call.tenant, call.environment, "", {}, ())
+    asked = Asked(Principal(key, agent, (), {}), call.action, b"", Options(), "", trace)
     return Opened(
         asked,
-        row.id,
-        row.run,
-        moment(row.created_at),
+        call.id,
+        call.run,
+        moment(call.created_at),
         clock.monotonic(),
-        action=row.action,
-        connection=row.connection,
+        action=call.action,
+        connection=call.connection,
         durable=True,
     )
+
+
+def untraced() -> CallTrace:
+    """Return the trace of a call that is ended where nothing is traced."""
+    return CallTrace("0" * 32, "0" * 16, sampled=False, sink=None)
