@@ -1,7 +1,7 @@
 """The API against its own document: schemathesis with all its checks finds nothing but what is exempted here.
 
 It runs as a command beside the gateway, over real sockets, with a fixed seed. Connectors of vendors are tried in
-their own suites; here all actions of the toy shop and some of GitHub's stand for them.
+their own suites; here the toy shop's and all of GitHub's actions stand for them.
 """
 
 import asyncio
@@ -23,7 +23,9 @@ MOST = 6_000_000
 GROUPS = {
     "fixed routes": r"^/v1/(runs|calls|files|actions$|actions/\{)|^/(healthz|readyz|openapi)",
     "toy actions": r"^/v1/actions/toy\.(note|order|mail|payment|file)",
-    "github actions": r"^/v1/actions/github\.(issue|content)\.",
+    "github actions on issues and files": r"^/v1/actions/github\.(issue|content)\.",
+    "github actions from branch to member": r"^/v1/actions/github\.(branch|check_run|comment|label|member)\.",
+    "github actions from notification on": r"^/v1/actions/github\.(notification|pull|re[a-z]+|workflow|workflow_run)\.",
 }
 
 VENDORS_FAULTS = {"upstream_unavailable", "upstream_timeout", "upstream_invalid_response", "upstream_quota"}
