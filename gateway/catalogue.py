@@ -47,11 +47,13 @@ class ActionCatalogue:
         )
         return [pair for rank, _, pair in ranked if rank > 0]
 
-    def described(self, principal: Principal, name: str, now: datetime, connection: str | None) -> dict[str, Any]:
-        """Return one action in full. Raises `ActionNotFound`, also for one that no grant gives."""
+    def find(
+        self, principal: Principal, name: str, now: datetime, connection: str | None
+    ) -> tuple[Action, list[Connection]]:
+        """Return one action and the connections it runs on. Raises `ActionNotFound`, also where no grant gives it."""
         for action, connections in self.callable(principal, now, connection=connection):
             if action.name == name:
-                return full(action, connections)
+                return action, connections
         known = self._registry.names()
         near = [other for other in known if other.split(".")[0] == name.split(".", maxsplit=1)[0]][:3]
         raise ActionNotFound(
