@@ -306,6 +306,8 @@ class Gateway:
         for tenant, number, wrapped in await self.database.read(_data_keys):
             self.bodies.load(tenant, number, wrapped)
         await self.directory.refresh()
+        for connector in await self.database.read(_connectors_in_use):
+            self.registry.connectors.get(connector)  # imported now, so that no call waits for it
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
@@ -467,3 +469,7 @@ def _defaults(settings: Settings) -> Defaults:
 def _data_keys(rows: Rows) -> list[tuple[str, int, bytes]]:
     found = rows.execute(text("SELECT tenant, number, wrapped FROM data_keys ORDER BY tenant, number"))
     return [(row[0], row[1], row[2]) for row in found]
+
+
+def _connectors_in_use(rows: Rows) -> list[str]:
+    return [row[0] for row in rows.execute(text("SELECT DISTINCT connector FROM connections WHERE deleted_at IS NULL"))]
