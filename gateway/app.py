@@ -64,7 +64,6 @@ from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
 from gateway.idempotency import Idempotency
-from gateway.ids import new_id
 from gateway.installation import Derived, Home, load_master_key
 from gateway.invoke import Pipeline
 from gateway.journal import Journal
@@ -170,7 +169,7 @@ class Gateway:
         )
 
     def _wire_pipeline(self, clock: Clock, settings: Settings, derived: Derived) -> None:
-        self.journal = Journal(self.database, self.bodies, self.events, clock, self.waiters, owner=new_id("own"))
+        self.journal = Journal(self.database, self.bodies, self.events, clock, self.waiters)
         idempotency = Idempotency(self.database, derived.markers)
         self.answers = Answers(clock, self.cursors)
         self.runs = Runs(self.database, self.bodies, self.events, clock)
@@ -311,7 +310,7 @@ class Gateway:
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
-        self._spawn(self.recovery.run())
+        self.recovering = self._spawn(self.recovery.run())
         await self._listen()
 
     async def stop(self) -> None:

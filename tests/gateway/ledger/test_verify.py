@@ -110,7 +110,7 @@ TAMPERS: dict[str, Tamper] = {
     "a removed call": sql("DELETE FROM calls WHERE key='k0'"),
     "an invented call": sql(
         "INSERT INTO calls SELECT 'call_x', tenant, environment, agent, run, action, connection, status, code, key,"
-        " digest, created_at, finished_at, request, answer FROM calls WHERE key='k0'"
+        " digest, created_at, finished_at, request, answer, owner FROM calls WHERE key='k0'"
     ),
 }
 
