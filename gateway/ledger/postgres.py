@@ -28,12 +28,12 @@ from gateway.ledger.postgres_wire import (
     DISCONNECTED,
     TRY_AGAIN,
     Readers,
-    Terms,
     engine_of,
     is_disconnected,
     raw_of,
 )
 from gateway.ledger.record import EventRow, Outcome, Record, Written
+from gateway.ledger.terms import Terms
 from gateway.ledger.writer import Adopted, LockFiles
 
 ResultT = TypeVar("ResultT")

@@ -9,7 +9,6 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from connectors.sdk.errors import StateUnavailable
+from gateway.ledger.terms import Terms
 
 ResultT = TypeVar("ResultT")
 _ROLE = "gatehouse_reader"
@@ -46,37 +46,28 @@ TRY_AGAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Where the database is and how long it may take. `url` holds a password: it is never shown."""
-
-    url: str
-    connect_seconds: float = 5.0
-    statement_seconds: float = 30.0
-    readers: int = 8
-
-    async def connect(self, application: str) -> Any:
-        """Return a new connection. A statement that takes too long is ended by the server."""
-        statement = str(int(self.statement_seconds * 1000))
-        return await asyncpg.connect(
-            re.sub(r"^postgresql\+\w+://", "postgresql://", self.url),
-            timeout=self.connect_seconds,
-            command_timeout=self.statement_seconds + 5,
-            server_settings={
-                "application_name": application,
-                "statement_timeout": statement,
-                "lock_timeout": statement,
-                "idle_in_transaction_session_timeout": "60000",
-                "jit": "off",
-            },
-        )
+async def connect(terms: Terms, application: str) -> Any:
+    """Return a new connection. A statement that takes too long is ended by the server."""
+    statement = str(int(terms.statement_seconds * 1000))
+    return await asyncpg.connect(
+        re.sub(r"^postgresql\+\w+://", "postgresql://", terms.url),
+        timeout=terms.connect_seconds,
+        command_timeout=terms.statement_seconds + 5,
+        server_settings={
+            "application_name": application,
+            "statement_timeout": statement,
+            "lock_timeout": statement,
+            "idle_in_transaction_session_timeout": "60000",
+            "jit": "off",
+        },
+    )
 
 
 def engine_of(terms: Terms, *, size: int, application: str) -> AsyncEngine:
     """Return an engine for SQLAlchemy's jobs over such connections."""
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: terms.connect(application),
+        async_creator=lambda: connect(terms, application),
         pool_size=size,
         max_overflow=0,
         pool_timeout=terms.statement_seconds,
@@ -170,7 +161,7 @@ class Readers:
         other = next((key for key, idle in self._idle.items() if idle), _NONE)
         open_ones = sum(len(idle) for idle in self._idle.values())
         if other is _NONE or open_ones < self._terms.readers // 2:
-            wire = await self._terms.connect("gatehouse-lookup")
+            wire = await connect(self._terms, "gatehouse-lookup")
         else:
             wire = self._idle[other].popleft()  # type: ignore[index]
             if not self._idle[other]:  # type: ignore[index]

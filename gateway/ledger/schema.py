@@ -354,6 +354,7 @@ writers = Table(
     Column("lease_until", Text, nullable=False),
     Column("ended_at", Text),
     Column("proved", Integer, nullable=False, server_default="0"),
+    Column("vouched", Integer, nullable=False, server_default="0"),
 )
 
 files = Table(

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.Text(), nullable=False),
         sa.Column("ended_at", sa.Text(), nullable=True),
         sa.Column("proved", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("vouched", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, server_default="0"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.add_column("checkpoints", sa.Column("heads", sa.Text(), nullable=True))
