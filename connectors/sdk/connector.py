@@ -115,6 +115,11 @@ class Connector:
         """The package that holds the connector: its simulator and cases are beside it."""
         return self.account.__module__.rpartition(".")[0]
 
+    @property
+    def error_table(self) -> Mapping[int, type[errors.ActionError]]:
+        """The table of statuses: the connector's own entries over those of all."""
+        return self._errors
+
     def action(self, name: str, **facts: Any) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler as the action `<connector>.<name>`. `action.declare` lists the facts.
 
