@@ -7,17 +7,19 @@ from connectors.sdk.simulator.answer import Answer, Call, Refusal
 from connectors.sdk.simulator.faults import Fault, Faults
 from connectors.sdk.simulator.record import Applied, Received, trailing_comment
 from connectors.sdk.simulator.routes import Routes
-from connectors.sdk.simulator.server import Simulator
+from connectors.sdk.simulator.server import Consent, Simulator, Throttle
 
 __all__ = [
     "Answer",
     "Applied",
     "Call",
+    "Consent",
     "Fault",
     "Faults",
     "Received",
     "Refusal",
     "Routes",
     "Simulator",
+    "Throttle",
     "trailing_comment",
 ]
