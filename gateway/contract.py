@@ -85,8 +85,9 @@ class ContractBench:
         return cases
 
     def aliases(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return what the simulator's cases say of other spellings: nothing where they are silent."""
+        """Return what the simulator's cases say of other spellings: nothing where they are silent. Resets the world."""
         known = getattr(self._cases, "aliases", None)
+        self.simulator.reset()
         found: Mapping[str, Sequence[Mapping[str, Any]]] = known(self.simulator) if known is not None else {}
         return found
 
