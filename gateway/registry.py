@@ -52,14 +52,19 @@ class Registry:
 
 def load(enabled: Sequence[str] = ()) -> Registry:
     """Load what ships, and the installed packages that are enabled by name."""
-    registry = Registry([_shipped(name) for name in SHIPPED])
+    registry = Registry([_checked(_shipped(name)) for name in SHIPPED])
     installed = {point.name: point for point in entry_points(group="gatehouse.connectors")}
     for name in enabled:
         try:
-            registry.add(installed[name].load())
+            registry.add(_checked(installed[name].load()))
         except Exception as error:
             _log.error("connector_skipped", connector=name, reason=f"{type(error).__name__}: {error}")
     return registry
+
+
+def _checked(connector: Connector) -> Connector:
+    connector.check_modules()
+    return connector
 
 
 def _shipped(name: str) -> Connector:
