@@ -138,10 +138,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise. `run` returns what is wrong, empty where it is kept; `applies` says which actions are asked."""
+    """One promise. `run` returns what is wrong, empty where it is kept; `applies` says which actions are asked.
+
+    `reads` is for what is true of the connector as a whole: it returns findings whose action is a place.
+    """
 
     name: str
     tier: Tier
     promise: str
-    run: Callable[[Subject], Awaitable[Sequence[str]]]
+    run: Callable[[Subject], Awaitable[Sequence[str]]] | None = None
     applies: Callable[[Action], bool] = field(default=lambda action: True)
+    reads: Callable[[Connector], Sequence[Finding]] | None = None

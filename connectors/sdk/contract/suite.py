@@ -24,6 +24,7 @@ ALL: tuple[Check, ...] = (
     Check("scoped", "bronze", "scopes of its own connector, in plain words", declared.is_scoped),
     Check("typed", "bronze", "schemas without holes, fields that say what they mean", declared.is_typed),
     Check("examples", "bronze", "examples that are valid", declared.examples_fit),
+    Check("source", "bronze", "modules that leave all doing to the gateway", reads=declared.leaves_doing),
     Check("succeeds", "bronze", "a valid input succeeds, with one effect", behaves.succeeds),
     Check("unknown fields", "bronze", "an unknown field is refused, nothing is sent", behaves.refuses_unknown_fields),
     Check("mapped errors", "bronze", "every status of the table, in the vendor's words", refuses.maps_each_error),
@@ -82,11 +83,11 @@ async def run_suite(bench: Bench, *, checks: Sequence[Check] = ALL, progress: Pr
     outcomes: list[Outcome] = []
     done, total = 0, len(checks) * len(actions)
     for check in checks:
-        findings: list[Finding] = []
+        findings = list(check.reads(bench.connector)) if check.reads is not None else []
         asked = [action for action in actions if check.applies(action)]
         for action in actions:
             done += 1
-            if action in asked:
+            if action in asked and check.run is not None:
                 findings += await _asked(bench, check, action, clean.get(action.name, ()))
             if progress is not None:
                 progress(done, total)
@@ -117,6 +118,7 @@ async def _asked(bench: Bench, check: Check, action: Action, effects: tuple[Appl
     if action.name not in cases:
         return [Finding(action.name, check.name, "its simulator's `cases.arrange` gives no input for it")]
     subject = Subject(bench, action, cases[action.name], effects)
+    assert check.run is not None
     wrong = list(await check.run(subject))
     missed = [fault for fault in subject.faults if not fault.hit]
     if subject.faults and len(missed) == len(subject.faults):

@@ -30,6 +30,7 @@ from connectors.sdk import (
 from connectors.sdk.action import Action
 from connectors.sdk.connector import DEFAULT_ERRORS
 from connectors.sdk.contract import ALL, Finding
+from connectors.sdk.contract.source import source_faults
 from connectors.sdk.errors import ActionError, ConnectionUnhealthy
 from gateway.contract import bench_of
 from tests.connectors.sdk.toys import connector as good
@@ -174,6 +175,13 @@ def keyless(patch: Patch) -> None:
     patch.setattr(gateway.contract.ContractBench, "_post", other)
 
 
+def by_hand(patch: Patch) -> None:
+    """Let the connector's package be another, with a path that is put together."""
+    code = "async def get(api, what):\n    return await api.get('/notes/' + what.note)\n"
+    faults = {READ: source_faults(code)}
+    patch.setattr("connectors.sdk.contract.declared.package_faults", lambda package: faults)
+
+
 def unstable(patch: Patch) -> None:
     """Let every world's case name another note than the one before."""
     arrange, numbers = cases.arrange, count()
@@ -191,6 +199,7 @@ BREAKAGES = [
     Breakage("scoped", NEW, "declare a write", {"scopes": frozenset({"toys:note:read"})}),
     Breakage("typed", READ, "give it Field(description", {"input": Bare}),
     Breakage("examples", NEW, "is no valid input", {"examples": ({"nope": 1},)}),
+    Breakage("source", READ, "write the path as a template", patch=by_hand),
     Breakage("succeeds", PUBLISH, "give each a `step=`", {"handler": twice}),
     Breakage(
         "succeeds",
@@ -271,5 +280,5 @@ async def test_the_suite_finds_what_is_broken_and_says_what_to_write(breakage: B
 
     found = await findings(broken(breakage), breakage.check)
 
-    assert [(f.action, f.check) for f in found[:1]] == [(breakage.action, breakage.check)]
+    assert [(f.action.partition(":")[0], f.check) for f in found[:1]] == [(breakage.action, breakage.check)]
     assert breakage.says in "; ".join(f.message for f in found)
