@@ -32,10 +32,10 @@ def list_connectors(json: Json = False) -> None:
         typer.echo(orjson.dumps({"items": rows}, option=orjson.OPT_INDENT_2).decode())
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("id", "title", "version", "actions", "connects_by"):
+    for column in ("id", "title", "version", "actions", "tier", "connects_by"):
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*("unchecked" if value is None else str(value) for value in row.values()))
     Console().print(table)
 
 
@@ -44,8 +44,10 @@ def check_connector(
     name: Name = None,
     every: Annotated[bool, typer.Option("--all", help="Check all connectors.")] = False,
     json: Json = False,
+    write: Annotated[bool, typer.Option("--write", help="Record the tier in the connector's folder.")] = False,
 ) -> None:
     """Run the contract suite over every action of a connector, and say which tier it earns. Exit 1 below bronze."""
+    from gateway import tiers
     from gateway.contract import check
     from gateway.serve import configure_logs
 
@@ -60,6 +62,8 @@ def check_connector(
             task = bar.add_task(f"Checking {connector.id}", total=None)
             step = _Step(bar, task)
             reports.append(asyncio.run(check(connector, step)))
+            if write:
+                tiers.record(connector, reports[-1])
     if json:
         typer.echo(orjson.dumps({"items": [_shown(r) for r in reports]}, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -112,6 +116,35 @@ def write_docs(
         typer.echo(text, nl=False)
 
 
+@app.command("table")
+def write_table(
+    write: Annotated[Path | None, typer.Option(help="Write the table into this file, between its two marks.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Fail if this file has another table.")] = None,
+) -> None:
+    """Write the table of the systems that ship."""
+    from gateway.connector_table import NoPlace, table, with_table
+    from gateway.registry import load
+
+    shipped = load().connectors.values()
+    file = write or check
+    if file is None:
+        typer.echo(table(shipped), nl=False)
+        return
+    before = file.read_text()
+    try:
+        after = with_table(before, shipped)
+    except NoPlace as error:
+        typer.echo(f"gatehouse: {file}: {error}", err=True)
+        raise typer.Exit(2) from error
+    if write is not None:
+        write.write_text(after)
+    elif after != before:
+        typer.echo(
+            f"gatehouse: the table of {file} is not what the connectors declare; write it with --write", err=True
+        )
+        raise typer.Exit(1)
+
+
 class _Step:
     """Moves a bar on."""
 
@@ -132,11 +165,15 @@ def _known() -> dict[str, Connector]:
 
 
 def _facts(connector: Connector) -> dict[str, object]:
+    from gateway.tiers import recorded
+
+    found = recorded(connector)
     return {
         "id": connector.id,
         "title": connector.title,
         "version": connector.version,
         "actions": len(connector.actions),
+        "tier": (found.tier or "below bronze") if found else None,
         "connects_by": ", ".join(method.title for method in connector.auth.values()),
     }
 
