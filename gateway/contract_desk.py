@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection as Rows
-from sqlalchemy import text
-
 from connectors.sdk import Connector, OAuthUser
 from connectors.sdk.contract.check import Who
 from connectors.sdk.simulator import Simulator
@@ -22,7 +19,6 @@ from scopes.grant import Autonomy
 
 _PLACE = Place("contract", "check")
 _BY = at_start("contract suite")
-_MOST_EVENTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +76,8 @@ class Desk:
 
     async def record(self, call: str) -> Sequence[Mapping[str, Any]]:
         """Return a call's events in their order."""
-
-        def run_of(rows: Rows) -> str:
-            found = rows.execute(text("SELECT run FROM calls WHERE id=:call"), {"call": call}).first()
-            return str(found[0]) if found else ""
-
-        run = await self._gateway.database.read(run_of)
-        tenant, environment = _PLACE.tenant, _PLACE.environment
-        moments = await self._gateway.timeline.page(tenant, environment, run, after=0, count=0, limit=_MOST_EVENTS)
-        return [{"type": moment.type, "data": moment.data} for moment in moments if moment.call == call]
+        moments = await self._gateway.timeline.of_call(_PLACE.tenant, _PLACE.environment, call)
+        return [{"type": moment.type, "data": moment.data} for moment in moments]
 
     def _pasted(self) -> _Credential:
         simulator = self._simulator
