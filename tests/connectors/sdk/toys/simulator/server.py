@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
 
-from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Simulator
+from connectors.sdk.simulator import Answer, Call, Client, Consent, OAuthServer, Refusal, Routes, Simulator
 
-PASTED, CLIENT = "toys-pasted", "toys-client"
+PASTED, CLIENT = "toys-pasted", Client("toys-client", "toys-secret")
 
 
 class ToysSimulator(Simulator):
@@ -16,7 +15,7 @@ class ToysSimulator(Simulator):
         self.notes: dict[str, dict[str, Any]] = {}
         self.links: dict[str, list[str]] = {}
         self.keys: dict[str, Answer] = {}
-        self.tokens, self.refreshes = {PASTED}, dict[str, str]()
+        self.oauth = OAuthServer(CLIENT, self.clock)
         for text in ("First", "Second", "Third"):
             self.add(text)
 
@@ -26,19 +25,13 @@ class ToysSimulator(Simulator):
         return self.notes[id]
 
     def consent(self) -> Consent | None:
-        return Consent({"client_id": CLIENT, **self.pair()})
-
-    def pair(self) -> dict[str, str]:
-        number = len(self.tokens)
-        access, refresh = f"toys-access-{number}", f"toys-refresh-{number}"
-        self.tokens.add(access)
-        self.refreshes[refresh] = access
-        return {"access_token": access, "refresh_token": refresh}
+        return Consent({"client_id": CLIENT.id, "client_secret": CLIENT.secret, **self.oauth.issue()})
 
     def respond(self, call: Call) -> Answer:
         if call.path == "/token":
-            return self.refreshed(parse_qs(call.body.decode()).get("refresh_token", [""])[0])
-        if call.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return self.oauth.token(call)
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        if token != PASTED and not self.oauth.knows(token):
             return self.broken(401)
         found = ROUTES.find(call.method, call.path)
         if found is None:
@@ -46,13 +39,6 @@ class ToysSimulator(Simulator):
         name, call.values = found
         answer: Answer = getattr(self, name)(call)
         return answer
-
-    def refreshed(self, refresh: str) -> Answer:
-        old = self.refreshes.pop(refresh, None)
-        if old is None:
-            return Answer.of({"error": "invalid_grant"}, 400)
-        self.tokens.discard(old)
-        return Answer.of({**self.pair(), "token_type": "bearer", "expires_in": 3600})
 
     def me(self, call: Call) -> Answer:
         return Answer.of({"id": "u1"})
