@@ -25,6 +25,7 @@ _EMAIL = re.compile(r"[^\s<>()\[\]\"',;:@]+@[^\s<>()\[\]\"',;:@]+")
 _URL = re.compile(r"https?://[^\s<>\"')\]]+")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)((?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)")
 _DIALLED = re.compile(r"[+(]?\d[\d ()./-]{5,}\d")
+_LETTERED = re.compile(r"[A-Za-z]\d+")
 _HEX = re.compile(r"[0-9a-f]{7,}|[0-9A-F]{7,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{15,}={0,2}\s*")
 _SHORT = 4  # numbers of fewer digits say nothing of anybody: counts, numbers of issues, pages
@@ -100,7 +101,9 @@ class Redactor:
     def _id(self, text: str) -> str:
         def one(found: re.Match[str]) -> str:
             word = found.group()
-            return word if word.isdecimal() and len(word) < _SHORT else self._word(word)
+            letter = word[0] if _LETTERED.fullmatch(word) else ""  # what kind of id it is: `t12`, a task's
+            number = word.removeprefix(letter)
+            return word if number.isdecimal() and len(number) < _SHORT else letter + self._word(number)
 
         return _WORD.sub(one, text)
 

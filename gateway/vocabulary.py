@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 from connectors.sdk import Connector
 
@@ -18,8 +19,21 @@ def words_of(connector: Connector) -> frozenset[str]:
 
 
 def names_of(connector: Connector) -> frozenset[str]:
-    """Return what members are called, in its models and in its simulator."""
-    return frozenset(_words(connector, simulator=True))
+    """Return what members are called, in its models, in its schemas and in its simulator."""
+    actions = connector.actions.values()
+    schemas = [schema for action in actions for schema in (action.input_schema, action.output_schema)]
+    return frozenset([*_words(connector, simulator=True), *(name for schema in schemas for name in _members(schema))])
+
+
+def _members(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        parts = cast("dict[str, Any]", schema)
+        yield from parts.get("properties", {})
+        for part in parts.values():
+            yield from _members(part)
+    elif isinstance(schema, list):
+        for part in cast("list[object]", schema):
+            yield from _members(part)
 
 
 def _words(connector: Connector, *, simulator: bool) -> Iterator[str]:

@@ -86,6 +86,7 @@ def test_a_value_keeps_its_shape(value: object) -> None:
     [
         ("Ana Ortiz", r"[A-Z][a-z]{2} [A-Z][a-z]{4}"),
         ("OPS-12", r"[A-Z]{3}-12"),
+        ("t12345", r"t\d{5}"),
         ("e83c5163316f89bfbde7d9ab23ca2e25604af290", r"[0-9a-f]{40}"),
         ("9dd0f3b2-5d4f-4a51-8c7c-1c5a6e0c1234", r"[a-z0-9]{8}(-[a-z0-9]{4}){3}-[a-z0-9]{12}"),
         ("ana@acme.example", r"[a-z]{3}@example\.com"),
