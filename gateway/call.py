@@ -14,6 +14,7 @@ from gateway.ledger.record import EventRow
 from gateway.policy.decision import Decision
 from gateway.policy.risk import Risk
 from gateway.telemetry import CallTrace
+from gateway.trail import Trail
 from scopes.grant import Combined, Grant
 
 
@@ -141,7 +142,10 @@ class Resolved:
 
 @dataclass(slots=True)
 class Typed:
-    """The input, parsed and typed. `value` is the accepted body before defaults, `digest` binds the key to it."""
+    """The input, parsed and typed. `value` is the accepted body before defaults, `digest` binds the key to it.
+
+    `trail` is the way through a list that came with a cursor.
+    """
 
     target: Resolved
     value: dict[str, Any]
@@ -149,6 +153,7 @@ class Typed:
     digest: str
     key: str | None
     marker: str
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)
