@@ -44,6 +44,9 @@ from gateway.call import Answer
 from gateway.catalogue import ActionCatalogue
 from gateway.clock import Clock, SystemClock
 from gateway.cursor import Cursors
+from gateway.custom_fields import CustomFieldBook
+from gateway.describe import Describer
+from gateway.errand import Errands
 from gateway.evidence.timeline import Timeline
 from gateway.execute import Executor
 from gateway.fault import log_fault
@@ -174,6 +177,7 @@ class Gateway:
         self.files = Files(self.database, self.bodies, clock)
         self.looks = Looks(self.database, self.bodies, self.registry, self.freezes, clock)
         self.reconciler = Reconciler(self.road, clock.monotonic, self._sleep)
+        self.custom_fields = CustomFieldBook(clock.monotonic)
         self.allowances = Allowances(self.limiter, _defaults(settings))
         self.executor = Executor(
             clock=clock,
@@ -202,6 +206,7 @@ class Gateway:
             runs=self.runs,
             resolver=Resolver(self.registry),
             parser=Parser(self.cursors, idempotency),
+            custom_fields=self.custom_fields,
             idempotency=idempotency,
             policies=[AutonomyRule()],
             approvals=self.approvals,
@@ -250,9 +255,8 @@ class Gateway:
         )
         self.waiting = Waiting(self.looks, self.waiters)
         self.timeline = Timeline(self.database, self.bodies, self.looks)
-        self.prober = Prober(
-            self.registry, self.road, ConnectionTokens(self.tokens), self.freezes, self.database, self.events, clock
-        )
+        self.errands = Errands(self.registry, self.road, self.freezes, self.database, self.events, clock)
+        self.prober = Prober(self.registry, self.errands, ConnectionTokens(self.tokens))
 
     def _wire_admin(self, clock: Clock, settings: Settings, derived: Derived) -> None:
         data_keys, records = DataKeys(self.database, self.bodies, clock), Records(self.bodies)
@@ -302,6 +306,8 @@ class Gateway:
         for tenant, number, wrapped in await self.database.read(_data_keys):
             self.bodies.load(tenant, number, wrapped)
         await self.directory.refresh()
+        for connector in await self.database.read(_connectors_in_use):
+            self.registry.connectors.get(connector)  # imported now, so that no call waits for it
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
@@ -348,7 +354,8 @@ class Gateway:
             self.pipeline, self.executor, self.road, self.allowances, self.registry, self.answers, self._clock
         )
         catalogue = ActionCatalogue(self.registry)
-        actions = ActionRoutes(self.pipeline, preview, catalogue, self.waiting, self.cursors, self._clock)
+        describer = Describer(catalogue, self.registry, self.custom_fields, self.errands, self.allowances, self._clock)
+        actions = ActionRoutes(self.pipeline, preview, catalogue, describer, self.waiting, self.cursors, self._clock)
         calls = CallRoutes(
             self.looks, self.waiting, self.journal, self.answers, self.approvals, self.reopener, self.cursors
         )
@@ -462,3 +469,7 @@ def _defaults(settings: Settings) -> Defaults:
 def _data_keys(rows: Rows) -> list[tuple[str, int, bytes]]:
     found = rows.execute(text("SELECT tenant, number, wrapped FROM data_keys ORDER BY tenant, number"))
     return [(row[0], row[1], row[2]) for row in found]
+
+
+def _connectors_in_use(rows: Rows) -> list[str]:
+    return [row[0] for row in rows.execute(text("SELECT DISTINCT connector FROM connections WHERE deleted_at IS NULL"))]

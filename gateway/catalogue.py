@@ -35,7 +35,7 @@ class ActionCatalogue:
         """Return the actions that live grants give, with the connections they run on: by name, or by rank for `q`."""
         found = [
             (action, connections)
-            for action in self._registry.actions()
+            for action in self._registry.actions({one.connector for one in principal.connections.values()})
             if (connector is None or action.connector == connector) and (effect is None or action.effect == effect)
             if (connections := _connections(principal, action, now, connection))
         ]
@@ -47,13 +47,14 @@ class ActionCatalogue:
         )
         return [pair for rank, _, pair in ranked if rank > 0]
 
-    def described(self, principal: Principal, name: str, now: datetime, connection: str | None) -> dict[str, Any]:
-        """Return one action in full. Raises `ActionNotFound`, also for one that no grant gives."""
+    def find(
+        self, principal: Principal, name: str, now: datetime, connection: str | None
+    ) -> tuple[Action, list[Connection]]:
+        """Return one action and the connections it runs on. Raises `ActionNotFound`, also where no grant gives it."""
         for action, connections in self.callable(principal, now, connection=connection):
             if action.name == name:
-                return full(action, connections)
-        known = self._registry.names()
-        near = [other for other in known if other.split(".")[0] == name.split(".", maxsplit=1)[0]][:3]
+                return action, connections
+        near = self._registry.near(name[:120])[:3] if name.partition(".")[0] in self._registry.connectors else []
         raise ActionNotFound(
             f"There is no action {name[:120]!r} that this agent may call.",
             hint=f"Near ones: {', '.join(near)}." if near else "`GET /v1/actions` lists the actions you may call.",

@@ -2,24 +2,21 @@
 
     intake limit -> authenticate (both at the door, before a call exists)
       -> freeze -> open record -> action -> connection -> freeze -> scopes -> parse and type -> constraints
-      -> look the key up -> risk -> decide -> approval -> limits
+      -> look the key up -> custom fields -> risk -> decide -> approval -> limits
     =====================================================================
       -> claim + intent durable -> credential -> sign and send -> type the answer -> redact -> outcome durable -> answer
 
-Nothing above the double line touches the vendor or a token, but a recorded `locate` read.
+Nothing above the double line touches the vendor or a token, but recorded reads: `locate`, and which custom fields a
+connection has.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.sdk import DeclarationError, Located
-from connectors.sdk.drive import drive
 from connectors.sdk.errors import ActionError, Internal, PolicyDenied, StateUnavailable, TryLater
-from connectors.sdk.exchange import Asked as HandlerAsked
-from connectors.sdk.exchange import Request
-from connectors.sdk.upstream import Upstream
 from gateway.allowance import Allowances
 from gateway.answers import Answers, decision_shown
 from gateway.approvals import Approval, Approvals
@@ -27,6 +24,7 @@ from gateway.authorize import authorize
 from gateway.call import Answer, Asked, Judged, Opened, Typed
 from gateway.clock import Clock
 from gateway.constrain import constrain
+from gateway.custom_fields import CustomFieldBook
 from gateway.ending import Ending, ending_of
 from gateway.execute import Executor
 from gateway.files import Files
@@ -45,8 +43,10 @@ from gateway.render import render, shown
 from gateway.resolve import Resolver, check_health
 from gateway.runs import Runs
 from gateway.telemetry import Metrics
+from gateway.upstream.reads import Work, perform
 from gateway.upstream.road import Road
 
+ResultT = TypeVar("ResultT")
 Submit = Callable[[str], None]
 Spawn = Callable[[Coroutine[Any, Any, Answer]], asyncio.Task[Answer]]
 
@@ -62,6 +62,7 @@ class Pipeline:
         runs: Runs,
         resolver: Resolver,
         parser: Parser,
+        custom_fields: CustomFieldBook,
         idempotency: Idempotency,
         policies: Sequence[PolicyRule],
         approvals: Approvals,
@@ -82,6 +83,7 @@ class Pipeline:
         self._runs = runs
         self._resolver = resolver
         self._parser = parser
+        self._custom_fields = custom_fields
         self._idempotency = idempotency
         self._policies = policies
         self._approvals = approvals
@@ -190,6 +192,9 @@ class Pipeline:
                 earlier = await self._idempotency.look_up(typed, self._clock.now())
             if earlier is not None:
                 return await self._replay(call, earlier)
+        if target.action.custom is not None:
+            with trace.stage("custom fields"):
+                await self._custom_fields.check(typed, lambda work: self._read(typed, work))
         with trace.stage("risk"):
             risk = assess(target.action, typed.value, agent.domains)
             rendered = await render(typed, call.created_at, lambda file: self._files.load(agent, file))
@@ -280,21 +285,19 @@ class Pipeline:
         return self._looks.standing(principal, stored)
 
     async def _locate(self, typed: Typed, fact: Located) -> str:
-        """The one read above the line: find the resource that the input does not determine. Recorded and charged."""
+        """Find the resource that the input does not determine."""
+        found: str = await self._read(typed, lambda api: fact.read(api, typed.input))
+        return found
+
+    async def _read(self, typed: Typed, work: Work[ResultT]) -> ResultT:
+        """Read at the vendor above the line: recorded in the call and charged, like any read."""
         target = typed.target
         check_health(target)
         self._allowances.take_read(target.call.agent, target.connection.id)
-        api = Upstream(target.connector, account=target.connection.account or "")
         trip = self._executor.trip(target)
-
-        async def reading(what: HandlerAsked) -> object:
-            if not isinstance(what, Request) or what.effect:
-                raise Internal(f"{target.action.name}: a locate read must not have an effect.")
-            return await self._road.send(trip, what)
-
-        located: str = await drive(fact.read(api, typed.input), reading)  # type: ignore[arg-type]
+        found = await perform(self._road, trip, work, target.action.name)
         await trip.record()
-        return located
+        return found
 
     async def _refused(self, call: Opened, error: ActionError) -> Answer:
         """Record a call that ended before it was claimed. A call that is durable already keeps its own end."""

@@ -134,7 +134,10 @@ def _fixed_paths(components: _Components) -> list[tuple[str, Schema]]:
             *_paging(),
         ])),
         ("/v1/actions/{action}", _get("actions.get", "Describe one action", described, [
-            _path("action", {"type": "string"}), _query("connection", {"type": "string"})])),
+            _path("action", {"type": "string"}),
+            _query("connection", {"type": "string"}),
+            _query("kind", {"type": "string", "maxLength": 255}),
+        ])),
         ("/v1/calls/{id}", _get("calls.get", "See how a call stands", call, [
             _path("id", _CALL_ID), _query("wait", {"type": "integer", "minimum": 0, "maximum": 60})])),
         ("/v1/calls/{id}/cancel", _post("calls.cancel", "Take back a call before it is sent", None, call, "200", [

@@ -5,11 +5,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from connectors.sdk import Action, Upstream
-from connectors.sdk.drive import drive
-from connectors.sdk.errors import ActionError, Internal
-from connectors.sdk.exchange import Asked as HandlerAsked
-from connectors.sdk.exchange import Request
+from connectors.sdk import Action
+from connectors.sdk.errors import ActionError
 from gateway.allowance import Allowances
 from gateway.answers import Answers, decision_shown, redacted
 from gateway.call import Asked, Judged
@@ -18,6 +15,7 @@ from gateway.execute import Executor
 from gateway.invoke import Pipeline
 from gateway.registry import Registry
 from gateway.render import shown
+from gateway.upstream.reads import perform
 from gateway.upstream.recording import mask_tree
 from gateway.upstream.road import Road
 from scopes.grant import combine, covering, for_resource
@@ -97,15 +95,8 @@ class Preview:
         self._allowances.take_read(judged.call.agent, target.connection.id)
         trip = self._executor.trip(target)
         trip.withheld = trip.withheld or bool(getter.secrets)
-
-        async def reading(asked: HandlerAsked) -> object:
-            if not isinstance(asked, Request) or asked.effect:
-                raise Internal("A preview sends nothing but reads.")
-            return await self._road.send(trip, asked)
-
-        api = Upstream(target.connector, account=target.connection.account or "")
         try:
-            result = await drive(getter.handler(api, given), reading)
+            result = await perform(self._road, trip, lambda api: getter.handler(api, given), "A preview")
         finally:
             await trip.record()
         dumped = mask_tree(getter.output_adapter.dump_python(result, mode="json"), getter.secrets)

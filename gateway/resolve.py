@@ -51,7 +51,7 @@ class Resolver:
         return _usable(mine[0], call)
 
     def _unknown(self, name: str) -> ActionNotFound:
-        near = get_close_matches(name[:120], self._registry.names(), n=3, cutoff=0.6)
+        near = get_close_matches(name[:120], self._registry.near(name[:120]), n=3, cutoff=0.6)
         hint = f"Did you mean {', '.join(near)}?" if near else "`GET /v1/actions` lists the actions you may call."
         return ActionNotFound(f"There is no action {name[:120]!r}.", hint=hint)
 

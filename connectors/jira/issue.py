@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AliasPath, AwareDatetime, Field, JsonValue, model_validator
 
+from connectors.jira import custom_field
 from connectors.jira.connector import READ, WRITE, jira
 from connectors.jira.issue_view import Issue, read_issue, with_custom
 from connectors.jira.names import (
@@ -44,8 +45,8 @@ CustomFields = Annotated[
     dict[Annotated[str, Field(pattern=r"^customfield_[0-9]{1,12}$")], JsonValue],
     Field(
         max_length=50,
-        description="Further fields in Jira's own form, such as `{'customfield_10010': {'value': 'High'}}`;"
-        " `jira.issue.describe_fields` lists them.",
+        description="Further fields by their ids: texts, numbers, the name of an option, Markdown for rich text. What"
+        " the site has is shown with this action for a connection; `jira.issue.describe_fields` says what types need.",
     ),
 ]
 
@@ -210,6 +211,7 @@ async def find_created(api: Upstream, new: CreateIssue) -> CreatedIssue | None:
     # Only the search index lists issues by project, and it lags. `reconcileIssues` would see every write, but takes
     # the ids of issues that are known, and there is nothing else that lists new ones. So absence proves nothing.
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
+    custom=custom_field.OF_ISSUE,
     undo=Undo("jira.issue.delete", note="People who watch the project were notified."),
     examples=[
         {
@@ -260,6 +262,7 @@ async def find_updated(api: Upstream, update: UpdateIssue) -> Issue | None:
     resource=OF_ISSUE,
     vendor_scopes=WRITE,
     idempotency=Reconcile(find_updated, settle=SETTLE, consistent=True),
+    custom=custom_field.OF_ISSUE,
     undo=Undo("jira.issue.update", note="Send the former values; read them before."),
     examples=[{"issue": "OPS-1", "summary": "Login page answers 502", "add_labels": ["incident"]}],
 )

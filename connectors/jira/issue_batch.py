@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from pydantic import Field, model_validator
 
+from connectors.jira import custom_field
 from connectors.jira.connector import WRITE, jira
 from connectors.jira.issue import CreatedIssue, CreateIssue, new_fields, recent_markers
 from connectors.jira.names import PROJECT, InProject, project_of
@@ -59,6 +60,7 @@ async def find_all_created(api: Upstream, new: CreateIssues) -> CreatedIssues | 
     vendor_scopes=WRITE,
     # As for `issue.create`; and where some are missing, Jira may have refused those.
     idempotency=Reconcile(find_all_created, settle=SETTLE, consistent=False),
+    custom=custom_field.OF_ISSUES,
     undo=Undo("jira.issue.delete", note="One by one; people who watch the project were notified."),
     records="issues",
     examples=[{"project": "OPS", "issues": [{"project": "OPS", "type": "Task", "summary": "First step"}]}],

@@ -3,6 +3,7 @@
 from connectors.sdk.action import Action, DeclarationError
 from connectors.sdk.auth import Account, AppInstallation, BasicToken, OAuthUser, StaticToken
 from connectors.sdk.connector import Connector
+from connectors.sdk.custom import CustomField, CustomFields, choice
 from connectors.sdk.errors import (
     ActionError,
     ConstraintDenied,
@@ -41,6 +42,8 @@ __all__ = [
     "BasicToken",
     "Connector",
     "ConstraintDenied",
+    "CustomField",
+    "CustomFields",
     "DeclarationError",
     "Done",
     "Effect",
@@ -76,5 +79,6 @@ __all__ = [
     "UpstreamNotFound",
     "UpstreamProblem",
     "UpstreamRejected",
+    "choice",
     "strip_markers",
 ]

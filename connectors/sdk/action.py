@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
+from connectors.sdk.custom import CustomFields
 from connectors.sdk.facts import (
     Effect,
     Idempotency,
@@ -37,7 +38,8 @@ class Action:
 
     `sensitive`, `recipients`, `amount` and `records` name fields of the input: `recipients` hold addresses,
     `amount` a decimal string, `records` a list whose length is the number of records touched.
-    `budget` is the name of the vendor's quota that it draws on.
+    `budget` is the name of the vendor's quota that it draws on. `custom` says where the input holds values of fields
+    that the tenant has made at the vendor.
     """
 
     connector: str
@@ -59,6 +61,7 @@ class Action:
     deadline: timedelta = timedelta(seconds=60)
     budget: str = "core"
     examples: tuple[Mapping[str, object], ...] = ()
+    custom: CustomFields | None = None
 
     @property
     def writes(self) -> bool:
@@ -120,6 +123,7 @@ def declare(
     deadline: timedelta = timedelta(seconds=60),
     budget: str = "core",
     examples: Sequence[Mapping[str, object]] = (),
+    custom: CustomFields | None = None,
 ) -> Action:
     """Check a declaration and return the action. Raises `DeclarationError` for what is missing or does not fit."""
     full = f"{connector}.{name}"
@@ -141,7 +145,8 @@ def declare(
         )
     if undo is None or (effect is not Effect.READ and not isinstance(undo, Undo | Irreversible)):
         raise DeclarationError(f"{where}: declare undo=Undo(action) or undo=Irreversible(why)")
-    _check_fields(where, input_type, [*sensitive, *recipients, *filter(None, (amount, records))])
+    named = [*sensitive, *recipients, *filter(None, (amount, records))]
+    _check_fields(where, input_type, named + ([custom.member.split("/")[0]] if custom else []))
     return Action(
         connector=connector,
         name=full,
@@ -162,6 +167,7 @@ def declare(
         deadline=deadline,
         budget=budget,
         examples=tuple(examples),
+        custom=custom,
     )
 
 

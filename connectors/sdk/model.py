@@ -1,4 +1,7 @@
-"""Typed input and output of actions. Inputs forbid unknown fields; outputs ignore them."""
+"""Typed input and output of actions. Inputs forbid unknown fields; outputs ignore them.
+
+What validates a model is built when the first value is validated: most actions of a connector are never called.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -11,7 +14,7 @@ ItemT = TypeVar("ItemT")
 class Input(BaseModel):
     """What an action takes. An agent's typo is an error, so unknown fields are refused; types are strict."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Output(BaseModel):
@@ -19,7 +22,9 @@ class Output(BaseModel):
     names stand in `validation_alias`.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True, defer_build=True
+    )
 
 
 class PageQuery(Input):

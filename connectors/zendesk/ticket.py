@@ -9,6 +9,7 @@ from connectors.sdk.errors import UpstreamNotFound
 from connectors.zendesk import custom_field
 from connectors.zendesk.connector import zendesk
 from connectors.zendesk.custom_field import GivenValues
+from connectors.zendesk.custom_field_type import OWN_FIELDS
 from connectors.zendesk.names import OF_TICKET, TICKET, TICKETS, Id, OfTicket, Stamp, guarded, iso, listed, place
 from connectors.zendesk.paging import Cut, by_cursor, cursored
 from connectors.zendesk.permissions import READ_TICKETS, WRITE_TICKETS
@@ -160,6 +161,7 @@ async def find_updated(api: Upstream, update: UpdateTicket) -> Ticket | None:
     vendor_scopes=WRITE_TICKETS | READ_TICKETS,
     # Zendesk does not say that a read shows a write at once, and triggers may have changed a field again.
     idempotency=Reconcile(find_updated, settle=SETTLE, consistent=False),
+    custom=OWN_FIELDS,
     undo=Undo("zendesk.ticket.update", note="Send the former values; read them before. E-mails may have been sent."),
     examples=[{"ticket_id": 35436, "status": "pending", "priority": "high"}],
 )

@@ -13,6 +13,7 @@ from connectors.zendesk import custom_field
 from connectors.zendesk.attachment import Uploads
 from connectors.zendesk.connector import zendesk
 from connectors.zendesk.custom_field import GivenValues
+from connectors.zendesk.custom_field_type import OWN_FIELDS
 from connectors.zendesk.names import TICKETS, Id, Tag, iso, place
 from connectors.zendesk.permissions import WRITE_TICKETS
 from connectors.zendesk.ticket import Kind, One, Priority, Status, Ticket
@@ -81,6 +82,7 @@ def _fields(new: _New, *, public: bool) -> dict[str, object]:
     resource=Located(_place),
     vendor_scopes=WRITE_TICKETS,
     idempotency=IDEMPOTENCY,
+    custom=OWN_FIELDS,
     undo=Undo("zendesk.ticket.delete"),
     examples=[{"subject": "Printer on fire", "body": "Reported by phone.", "priority": "urgent", "tags": ["printer"]}],
 )
@@ -103,6 +105,7 @@ async def create_ticket(api: Upstream, new: CreateTicket) -> Ticket:
     resource=Located(_place),
     vendor_scopes=WRITE_TICKETS,
     idempotency=IDEMPOTENCY,
+    custom=OWN_FIELDS,
     undo=Undo("zendesk.ticket.delete", note="The mail to the requester cannot be taken back."),
     recipients=("requester_email", "cc_emails"),
     examples=[

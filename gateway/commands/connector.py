@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -124,7 +125,7 @@ class _Step:
         self._bar.update(self._task, completed=done, total=total)
 
 
-def _known() -> dict[str, Connector]:
+def _known() -> Mapping[str, Connector]:
     from gateway.registry import load
     from gateway.settings import Settings
 

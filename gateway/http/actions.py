@@ -9,6 +9,7 @@ from gateway.call import Answer, Asked, Options
 from gateway.catalogue import ActionCatalogue, full, summary, tool
 from gateway.clock import Clock
 from gateway.cursor import Cursors
+from gateway.describe import Describer
 from gateway.http.agent import Visit
 from gateway.http.request import bad_parameter, check_parameters, header, limit, read_body
 from gateway.http.response import json_response, listing, problem_body
@@ -20,6 +21,7 @@ from gateway.waiting import Waiting
 
 _EFFECTS = ("read", "create", "update", "delete", "send", "pay", "provision")
 _LONGEST_SEARCH = 200
+_LONGEST_KIND = 255
 _FORMATS = ("gatehouse", "openai", "anthropic", "mcp")
 
 
@@ -31,6 +33,7 @@ class ActionRoutes:
         pipeline: Pipeline,
         preview: Preview,
         catalogue: ActionCatalogue,
+        describer: Describer,
         waiting: Waiting,
         cursors: Cursors,
         clock: Clock,
@@ -38,6 +41,7 @@ class ActionRoutes:
         self._pipeline = pipeline
         self._preview = preview
         self._catalogue = catalogue
+        self._describer = describer
         self._waiting = waiting
         self._cursors = cursors
         self._clock = clock
@@ -75,10 +79,13 @@ class ActionRoutes:
 
     async def describe(self, visit: Visit) -> web.StreamResponse:
         """Answer `GET /v1/actions/{action}`."""
-        check_parameters(visit.request, ("connection",))
+        check_parameters(visit.request, ("connection", "kind"))
+        query = visit.request.query
+        if len(query.get("kind", "")) > _LONGEST_KIND:
+            raise bad_parameter("kind", f"must have at most {_LONGEST_KIND} characters")
         name = visit.request.match_info["action"]
         return json_response(
-            self._catalogue.described(visit.principal, name, self._clock.now(), visit.request.query.get("connection"))
+            await self._describer.of(visit.principal, name, query.get("connection"), query.get("kind"))
         )
 
     async def run(self, visit: Visit) -> web.StreamResponse:

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from connectors.github.issue import ISSUES, Issue, create_issue
 
 ISSUE = {"owner": "acme", "repo": "web", "title": "Once"}
@@ -64,10 +66,12 @@ async def reads_first(api: Any, new: Any) -> Issue:
     return await create_issue(api, new)
 
 
-async def test_an_effect_that_follows_a_read_has_its_intent_before_it_leaves(bench: Any) -> None:
+async def test_an_effect_that_follows_a_read_has_its_intent_before_it_leaves(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with bench.gateway() as (gateway, wire):
         connector, action = gateway.registry.action("github.issue.create")
-        gateway.registry._actions[action.name] = (connector, replace(action, handler=reads_first))
+        monkeypatch.setitem(connector.actions, action.name, replace(action, handler=reads_first))
         wire.lose = writes
         asked = await bench.asked(gateway, "github.issue.create", "k", ISSUE)
         dying = asyncio.create_task(gateway.pipeline.invoke(asked))

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, JsonValue, TypeAdapter
 
 from connectors.sdk import (
     Account,
     Connector,
     ConstraintDenied,
+    CustomField,
+    CustomFields,
     Done,
     Effect,
     FileRef,
@@ -35,6 +37,7 @@ from connectors.sdk import (
     Unknowable,
     Upstream,
     UpstreamNotFound,
+    choice,
     strip_markers,
 )
 
@@ -106,6 +109,18 @@ class Order(Output):
     id: int
     key: str = ""
     item: str = ""
+
+
+class Built(NewOrder):
+    kind: str = "crate"
+    fields: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+
+
+class _OwnField(Output):
+    key: str
+    label: str
+    type: str
+    choices: list[str] = Field(default_factory=list[str])
 
 
 class NewMail(Input):
@@ -210,6 +225,9 @@ class Who(Input):
     password: str | None = None
 
 
+Shouted = Annotated[str, AfterValidator(str.upper)]
+
+
 class _Notes(Output):
     items: list[PublicNote]
     next: str | None = None
@@ -248,6 +266,14 @@ def _narrowed(query: SearchNotes, patterns: Sequence[str]) -> SearchNotes:
     if not patterns:
         raise ConstraintDenied("nothing may be searched")
     return query.model_copy(update={"q": query.q + "".join(f" box:{pattern}" for pattern in patterns)})
+
+
+_OWN_TYPES: dict[str, Any] = {"text": Annotated[str, Field(max_length=20)], "number": int, "shout": Shouted}
+
+
+async def _own_fields(api: Upstream, kind: str) -> Sequence[CustomField]:
+    found = api.read(TypeAdapter(list[_OwnField]), await api.get("/own/{kind}", {"kind": kind}))
+    return [CustomField(one.key, one.label, _OWN_TYPES.get(one.type) or choice(one.choices)) for one in found]
 
 
 async def _box_of(api: Upstream, what: Any) -> str:
@@ -437,6 +463,22 @@ def _orders(toy: Connector) -> None:
         made = api.read(Order, await api.post("/orders", json={"item": new.item}, step="order"))
         await api.post("/invoices", json={"order": made.id}, step="invoice")
         return made
+
+    @toy.action(
+        "order.build",
+        scopes={"toy:order:write"},
+        effect=Effect.CREATE,
+        resource=Unbound("orders have no place"),
+        vendor_scopes={"orders"},
+        idempotency=Native("Toy-Idempotency", timedelta(hours=1)),
+        undo=Irreversible("no"),
+        custom=CustomFields(
+            "fields", read=_own_fields, kind=lambda what: str(what.kind), vendor_scopes=frozenset({"own"})
+        ),
+    )
+    async def build(api: Upstream, new: Built) -> Order:
+        """Order something with fields of the shop's own."""
+        return api.read(Order, await api.post("/orders", json={"item": new.item, "fields": new.fields}))
 
 
 def _out_of_house(toy: Connector) -> None:
