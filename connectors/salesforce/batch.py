@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from connectors.salesforce import describe
 from connectors.salesforce.connector import API_SCOPE, salesforce
 from connectors.salesforce.names import (
     ALL_RECORDS,
@@ -208,6 +209,7 @@ def _typed(object: str, records: Sequence[dict[str, object]]) -> list[dict[str, 
     resource=THE_OBJECT,
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_all_created, settle=SETTLE, consistent=False),
+    custom=describe.NEW_ONES,
     undo=Undo("salesforce.record.delete_many"),
     records="records",
     max_output_bytes=1024 * 1024,
@@ -241,6 +243,7 @@ async def find_all_upserted(api: Upstream, what: UpsertMany) -> Outcomes | None:
     resource=ALL_RECORDS,
     vendor_scopes=API_SCOPE,
     idempotency=NaturalKey(("object", "key_field", "records"), find_all_upserted),
+    custom=describe.BOTH_ONES,
     undo=Irreversible("Each record had values of its own: read them before."),
     records="records",
     max_output_bytes=1024 * 1024,
@@ -279,6 +282,7 @@ async def find_all_updated(api: Upstream, what: UpdateMany) -> Outcomes | None:
     resource=each(lambda what: [f"{what.object}/{one.id}" for one in what.records]),
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_all_updated, settle=SETTLE, consistent=False),
+    custom=describe.CHANGED_ONES,
     undo=Undo("salesforce.record.update_many", note="Send the former values; read them before."),
     records="records",
     max_output_bytes=1024 * 1024,

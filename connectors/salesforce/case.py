@@ -3,36 +3,38 @@
 Source: Object Reference v67.0, "Case", "CaseComment"; REST API Developer Guide v67.0, "Assignment Rule Header".
 """
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from pydantic import AliasPath, AwareDatetime, Field, model_validator
 
+from connectors.salesforce import describe
 from connectors.salesforce.connector import API_SCOPE, salesforce
+from connectors.salesforce.further import Email, Further, Text
 from connectors.salesforce.names import RECORD, Key, RecordId, Stamp, guarded, new_of, record_of, sent
 from connectors.salesforce.record import KEY
 from connectors.salesforce.record_view import SETTLE, Record, Saved, find_by_key, holds, select, traces
-from connectors.salesforce.sales import Email, More, Text, values_of
 from connectors.salesforce.saving import create
 from connectors.salesforce.soql import Comparison, Order, Select
 from connectors.sdk import Effect, Input, Irreversible, Output, Page, Reconcile, Undo, Unknowable, Upstream
 
-_NAMES = {
-    "subject": "Subject",
-    "description": "Description",
-    "status": "Status",
-    "priority": "Priority",
-    "origin": "Origin",
-    "contact_id": "ContactId",
-    "account_id": "AccountId",
-    "email": "SuppliedEmail",
-}
 _LOST = "A comment has no field that people do not see, so nothing tells ours from the same words of somebody else."
 _MOST_COMMENTS = 200
 OF_CASE = record_of("Case", "case")
 
 
-class CreateCase(Input):
+class CreateCase(Further):
     """The case to open."""
+
+    NAMES: ClassVar = {
+        "subject": "Subject",
+        "description": "Description",
+        "status": "Status",
+        "priority": "Priority",
+        "origin": "Origin",
+        "contact_id": "ContactId",
+        "account_id": "AccountId",
+        "email": "SuppliedEmail",
+    }
 
     subject: Text = Field(description="What it is about.")
     description: str | None = Field(default=None, max_length=32_000, description="The whole matter.")
@@ -44,7 +46,6 @@ class CreateCase(Input):
     email: Email | None = Field(default=None, description="The address that was given with it.")
     assign: bool = Field(default=False, description="Let the org's assignment rules choose an owner, who gets mail.")
     key: Key | None = Field(default=None, description=KEY)
-    fields: More = Field(default_factory=dict[str, Any])
 
 
 class OfCase(Input):
@@ -53,18 +54,19 @@ class OfCase(Input):
     case: RecordId
 
 
-class UpdateCase(OfCase):
+class UpdateCase(Further, OfCase):
     """What to change; fields left out stay as they are."""
+
+    NAMES: ClassVar = {"subject": "Subject", "status": "Status", "priority": "Priority"}
 
     subject: Text | None = Field(default=None, description="Replaces the subject.")
     status: Text | None = Field(default=None, description="A value of the picklist; `Closed` ends the case.")
     priority: Text | None = Field(default=None, description="A value of the picklist.")
-    fields: More = Field(default_factory=dict[str, Any])
     if_unmodified_since: Stamp = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> "UpdateCase":
-        if not _values(self):
+        if not self.values():
             raise ValueError("name at least one field to change")
         return self
 
@@ -85,10 +87,6 @@ class CaseComment(Output):
     created_at: AwareDatetime = Field(validation_alias=AliasPath("fields", "CreatedDate"))
 
 
-def _values(given: CreateCase | UpdateCase) -> dict[str, Any]:
-    return values_of(given, {name: api for name, api in _NAMES.items() if hasattr(given, name)})
-
-
 async def find_created(api: Upstream, new: CreateCase) -> Saved | None:
     """Return the case with the key if this call created it; without a key nothing tells."""
     return await find_by_key(api, "Case", new.key)
@@ -101,6 +99,7 @@ async def find_created(api: Upstream, new: CreateCase) -> Saved | None:
     resource=new_of("Case"),
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
+    custom=describe.more_of("Case", describe.read_new),
     undo=Undo("salesforce.record.delete", note="Mails of auto-response and assignment rules have gone out."),
     examples=[{"subject": "Printer on fire", "priority": "High", "origin": "Phone"}],
 )
@@ -109,12 +108,12 @@ async def create_case(api: Upstream, new: CreateCase) -> Saved:
     key = {new.key.field: new.key.value} if new.key else {}
     # Salesforce's default is to run them.
     headers = {"Sforce-Auto-Assign": "TRUE" if new.assign else "FALSE"}
-    return await create(api, "Case", {**_values(new), **key}, headers)
+    return await create(api, "Case", {**new.values(), **key}, headers)
 
 
 async def find_updated(api: Upstream, update: UpdateCase) -> Saved | None:
     """Return the case if every field that was sent is there as sent, else None."""
-    values = _values(update)
+    values = update.values()
     found = await traces(api, "Case", "Id", [update.case], values)
     same = any(not trace.deleted and holds(trace.record, values) for trace in found)
     return Saved(object="Case", id=update.case, created=False) if same else None
@@ -127,6 +126,7 @@ async def find_updated(api: Upstream, update: UpdateCase) -> Saved | None:
     resource=OF_CASE,
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_updated, settle=SETTLE, consistent=False),
+    custom=describe.more_of("Case", describe.read_changes),
     undo=Undo("salesforce.case.update", note="Send the former values; mails may have been sent."),
     examples=[{"case": "500000000000001AAA", "status": "Closed"}],
 )
@@ -134,7 +134,7 @@ async def update_case(api: Upstream, update: UpdateCase) -> Saved:
     """Change a case's status, priority, subject or further fields. Flows of the org may write to the contact."""
     names = {"object": "Case", "id": update.case}
     headers = {"Sforce-Auto-Assign": "FALSE", **guarded(update.if_unmodified_since)}
-    api.done(await api.patch(RECORD, names, json=sent(_values(update)), headers=headers))
+    api.done(await api.patch(RECORD, names, json=sent(update.values()), headers=headers))
     return Saved(object="Case", id=update.case, created=False)
 
 

@@ -2,26 +2,34 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from connectors.salesforce import describe
 from connectors.salesforce.connector import API_SCOPE, salesforce
+from connectors.salesforce.further import Further, Text
 from connectors.salesforce.names import RECORD, Key, RecordId, Stamp, guarded, new_of, record_of, sent
 from connectors.salesforce.record import KEY
 from connectors.salesforce.record_view import SETTLE, Saved, find_by_key, holds, traces
-from connectors.salesforce.sales import More, Text, values_of
 from connectors.salesforce.saving import create
 from connectors.sdk import Effect, Input, Reconcile, Undo, Upstream
 
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,16}(\.[0-9]{1,2})?$")]
 _AMOUNT = "In the org's currency, as in `1200.50`."
 Day = Annotated[date, Field(strict=False)]
-_NAMES = {"name": "Name", "stage": "StageName", "close_date": "CloseDate", "account_id": "AccountId"}
 
 
-class CreateOpportunity(Input):
+class CreateOpportunity(Further):
     """The deal to open."""
+
+    NAMES: ClassVar = {
+        "name": "Name",
+        "stage": "StageName",
+        "close_date": "CloseDate",
+        "amount": "Amount",
+        "account_id": "AccountId",
+    }
 
     name: Annotated[str, Field(min_length=1, max_length=120)] = Field(description="What it is called.")
     stage: Text = Field(description="A stage of the org: `Prospecting`.")
@@ -29,7 +37,6 @@ class CreateOpportunity(Input):
     amount: Amount | None = Field(default=None, description=_AMOUNT)
     account_id: RecordId | None = Field(default=None, description="The company's record.")
     key: Key | None = Field(default=None, description=KEY)
-    fields: More = Field(default_factory=dict[str, Any])
 
 
 class UpdateStage(Input):
@@ -42,10 +49,18 @@ class UpdateStage(Input):
     if_unmodified_since: Stamp = None
 
 
-def _values(given: CreateOpportunity | UpdateStage) -> dict[str, Any]:
-    names = {name: api for name, api in _NAMES.items() if hasattr(given, name)}
+def _values(given: CreateOpportunity) -> dict[str, Any]:
     amount = {"Amount": Decimal(given.amount)} if given.amount is not None else {}
-    return {**values_of(given, names), **amount}
+    return {**given.values(), **amount}
+
+
+def _moved(what: UpdateStage) -> dict[str, Any]:
+    sets = {
+        "StageName": what.stage,
+        "CloseDate": what.close_date,
+        "Amount": Decimal(what.amount) if what.amount is not None else None,
+    }
+    return {name: value for name, value in sets.items() if value is not None}
 
 
 async def find_created(api: Upstream, new: CreateOpportunity) -> Saved | None:
@@ -60,6 +75,7 @@ async def find_created(api: Upstream, new: CreateOpportunity) -> Saved | None:
     resource=new_of("Opportunity"),
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
+    custom=describe.more_of("Opportunity", describe.read_new),
     undo=Undo("salesforce.record.delete"),
     amount="amount",
     examples=[{"name": "Globex: 12 seats", "stage": "Prospecting", "close_date": "2026-12-24", "amount": "1200.50"}],
@@ -72,7 +88,7 @@ async def create_opportunity(api: Upstream, new: CreateOpportunity) -> Saved:
 
 async def find_moved(api: Upstream, what: UpdateStage) -> Saved | None:
     """Return the opportunity if it has the stage and what else was sent, else None."""
-    values = _values(what)
+    values = _moved(what)
     found = await traces(api, "Opportunity", "Id", [what.opportunity], values)
     same = any(not trace.deleted and holds(trace.record, values) for trace in found)
     return Saved(object="Opportunity", id=what.opportunity, created=False) if same else None
@@ -93,5 +109,5 @@ async def update_stage(api: Upstream, what: UpdateStage) -> Saved:
     """Move an opportunity to another stage, with another day or amount if need be. Forecasts follow."""
     names = {"object": "Opportunity", "id": what.opportunity}
     headers = guarded(what.if_unmodified_since)
-    api.done(await api.patch(RECORD, names, json=sent(_values(what)), headers=headers))
+    api.done(await api.patch(RECORD, names, json=sent(_moved(what)), headers=headers))
     return Saved(object="Opportunity", id=what.opportunity, created=False)

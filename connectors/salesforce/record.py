@@ -5,6 +5,7 @@ Source: REST API Developer Guide v67.0, "sObject Rows", "sObject Rows by Externa
 
 from pydantic import Field, model_validator
 
+from connectors.salesforce import describe
 from connectors.salesforce.connector import API_SCOPE, salesforce
 from connectors.salesforce.ids import canonical
 from connectors.salesforce.names import (
@@ -164,6 +165,7 @@ async def find_created(api: Upstream, new: CreateRecord) -> Saved | None:
     vendor_scopes=API_SCOPE,
     # Not a natural key: whether a field is unique the org decides, so a repeat might make a second record.
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
+    custom=describe.NEW,
     undo=Undo("salesforce.record.delete", note="Flows may have sent mail and made other records."),
     examples=[
         {
@@ -195,6 +197,7 @@ async def find_upsert(api: Upstream, what: UpsertRecord) -> Saved | None:
     resource=BY_KEY,
     vendor_scopes=API_SCOPE,
     idempotency=NaturalKey(("object", "key"), find_upsert),
+    custom=describe.BOTH,
     undo=Undo("salesforce.record.update", note="Send the former values; a new record is deleted instead."),
     examples=[
         {
@@ -227,6 +230,7 @@ async def find_updated(api: Upstream, update: UpdateRecord) -> Saved | None:
     vendor_scopes=API_SCOPE,
     # Other values prove nothing: somebody, or a flow, may have changed the record after this call did.
     idempotency=Reconcile(find_updated, settle=SETTLE, consistent=False),
+    custom=describe.CHANGES,
     undo=Undo("salesforce.record.update", note="Send the former values; read them before."),
     examples=[{"object": "Contact", "id": "003000000000001AAA", "fields": {"Phone": "+4930123456"}}],
 )

@@ -1,32 +1,33 @@
 """Tasks: what somebody has to do. Source: Object Reference for Salesforce v67.0, "Task"."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from connectors.salesforce import describe
 from connectors.salesforce.connector import API_SCOPE, salesforce
+from connectors.salesforce.further import Further, Text
 from connectors.salesforce.names import RECORD, Key, RecordId, Stamp, guarded, new_of, record_of, sent
 from connectors.salesforce.record import KEY
 from connectors.salesforce.record_view import SETTLE, Saved, find_by_key, holds, traces
-from connectors.salesforce.sales import More, Text, values_of
 from connectors.salesforce.saving import create
 from connectors.sdk import Effect, Input, Reconcile, Undo, Upstream
 
-_NAMES = {
-    "subject": "Subject",
-    "due": "ActivityDate",
-    "priority": "Priority",
-    "status": "Status",
-    "description": "Description",
-    "who_id": "WhoId",
-    "what_id": "WhatId",
-    "owner_id": "OwnerId",
-}
 
-
-class CreateTask(Input):
+class CreateTask(Further):
     """What is to be done."""
+
+    NAMES: ClassVar = {
+        "subject": "Subject",
+        "due": "ActivityDate",
+        "priority": "Priority",
+        "status": "Status",
+        "description": "Description",
+        "who_id": "WhoId",
+        "what_id": "WhatId",
+        "owner_id": "OwnerId",
+    }
 
     subject: Text = Field(description="In a few words.")
     due: Annotated[date, Field(strict=False)] | None = Field(default=None, description="The day when it is due.")
@@ -37,7 +38,6 @@ class CreateTask(Input):
     what_id: RecordId | None = Field(default=None, description="The account, opportunity or other record.")
     owner_id: RecordId | None = Field(default=None, description="The user who shall do it; the connected one else.")
     key: Key | None = Field(default=None, description=KEY)
-    fields: More = Field(default_factory=dict[str, Any])
 
 
 class CompleteTask(Input):
@@ -60,13 +60,14 @@ async def find_created(api: Upstream, new: CreateTask) -> Saved | None:
     resource=new_of("Task"),
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_created, settle=SETTLE, consistent=False),
+    custom=describe.more_of("Task", describe.read_new),
     undo=Undo("salesforce.record.delete", note="Its owner may have been notified."),
     examples=[{"subject": "Call Ana Silva back", "due": "2026-12-01", "priority": "High"}],
 )
 async def create_task(api: Upstream, new: CreateTask) -> Saved:
     """Give somebody a task, about a contact or lead (`who_id`) and a record (`what_id`) if need be."""
     key = {new.key.field: new.key.value} if new.key else {}
-    return await create(api, "Task", {**values_of(new, _NAMES), **key})
+    return await create(api, "Task", {**new.values(), **key})
 
 
 async def find_completed(api: Upstream, what: CompleteTask) -> Saved | None:
