@@ -320,7 +320,7 @@ async def find_all_deleted(api: Upstream, what: DeleteMany) -> Outcomes | None:
     undo=Irreversible("The REST API restores nothing; for 15 days people can, from the recycle bin."),
     records="ids",
     max_output_bytes=1024 * 1024,
-    examples=[{"object": "Lead", "ids": ["00Q000000000001AAA"], "all_or_none": True}],
+    examples=[{"object": "Lead", "ids": ["00Q000000000001EAA"], "all_or_none": True}],
 )
 async def delete_many(api: Upstream, what: DeleteMany) -> Outcomes:
     """Delete up to 200 records in one request; people can bring them back from the recycle bin for 15 days.

@@ -255,7 +255,7 @@ async def find_deleted(api: Upstream, what: DeleteRecord) -> Done | None:
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_deleted, settle=SETTLE, consistent=False),
     undo=Irreversible("The REST API restores nothing; for 15 days people can, from the recycle bin."),
-    examples=[{"object": "Lead", "id": "00Q000000000001AAA"}],
+    examples=[{"object": "Lead", "id": "00Q000000000001EAA"}],
 )
 async def delete_record(api: Upstream, what: DeleteRecord) -> Done:
     """Delete one record, and those that belong to it; people can bring it back from the recycle bin for 15 days."""

@@ -85,7 +85,7 @@ async def find_completed(api: Upstream, what: CompleteTask) -> Saved | None:
     vendor_scopes=API_SCOPE,
     idempotency=Reconcile(find_completed, settle=SETTLE, consistent=False),
     undo=Undo("salesforce.record.update", note="Send the former status."),
-    examples=[{"task": "00T000000000001AAA"}],
+    examples=[{"task": "00T000000000001EAA"}],
 )
 async def complete_task(api: Upstream, what: CompleteTask) -> Saved:
     """Set a task to done, with the status that the org has for that."""

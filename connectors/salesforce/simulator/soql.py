@@ -33,7 +33,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Condition:
     """`field op values`; one value but for IN and its like."""
 
     path: str
@@ -46,7 +46,7 @@ class Group:
     """Conditions joined by one word, or one that is turned round."""
 
     joined: Literal["AND", "OR", "NOT"]
-    parts: tuple["Test | Group", ...]
+    parts: tuple["Condition | Group", ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Query:
 
     paths: tuple[str, ...]
     source: str
-    where: Test | Group | None = None
+    where: Condition | Group | None = None
     order: tuple[tuple[str, bool], ...] = ()
     limit: int | None = None
     offset: int = 0
@@ -135,7 +135,7 @@ class _Parser:
             raise Fault("NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000")
         return Query(tuple(paths), source, where, order, limit, offset)
 
-    def _joined(self) -> Test | Group:
+    def _joined(self) -> Condition | Group:
         parts = [self._one()]
         word: str | None = None
         while found := self._take("AND") or self._take("OR"):
@@ -147,7 +147,7 @@ class _Parser:
             return parts[0]
         return Group("AND" if word == "AND" else "OR", tuple(parts))
 
-    def _one(self) -> Test | Group:
+    def _one(self) -> Condition | Group:
         if self._take("NOT"):
             return Group("NOT", (self._one(),))
         if self._take("("):
@@ -157,13 +157,13 @@ class _Parser:
         path = self._name()
         op = self._operator()
         if op not in {"IN", "NOT IN", "INCLUDES", "EXCLUDES"}:
-            return Test(path, op, (self._value(),))
+            return Condition(path, op, (self._value(),))
         self._expect("(")
         values = [self._value()]
         while self._take(","):
             values.append(self._value())
         self._expect(")")
-        return Test(path, op, tuple(values))
+        return Condition(path, op, tuple(values))
 
     def _operator(self) -> str:
         for one in ("=", "!=", "<>", "<=", ">=", "<", ">", "LIKE", "IN", "INCLUDES", "EXCLUDES"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.salesforce.simulator.refusals import Fault
 from connectors.salesforce.simulator.schema import TEXTUAL, Field, SObject
-from connectors.salesforce.simulator.soql import Group, Query, Test, Value
+from connectors.salesforce.simulator.soql import Condition, Group, Query, Value
 from connectors.salesforce.simulator.world import Row, World
 
 _NUMERIC = {"int", "double", "currency", "percent"}
@@ -107,7 +107,7 @@ class Runner:
             shown[name] = inner
         return shown
 
-    def _condition(self, kind: SObject, part: Test | Group) -> Callable[[Row], bool]:
+    def _condition(self, kind: SObject, part: Condition | Group) -> Callable[[Row], bool]:
         if isinstance(part, Group):
             inner = [self._condition(kind, one) for one in part.parts]
             if part.joined == "NOT":
