@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, model_validator
 
 from connectors.salesforce.answers import code_of, told
-from connectors.salesforce.batch import AllOrNone, Outcome, Outcomes
+from connectors.salesforce.batch import AllOrNone, Outcome
 from connectors.salesforce.connector import API, API_SCOPE, salesforce
 from connectors.salesforce.names import SOBJECTS, Key, OfObject, Values, each, sent
 from connectors.salesforce.record_view import SETTLE, Saved, find_by_key, find_upserted
@@ -76,6 +76,19 @@ class RunComposite(Input):
         return self
 
 
+class StepOutcome(Outcome):
+    """What became of one step."""
+
+    reference: str
+    kind: Literal["create", "upsert"]
+
+
+class StepOutcomes(Output):
+    """What became of all steps."""
+
+    items: list[StepOutcome]
+
+
 class _Answer(Output):
     status: int = Field(validation_alias="httpStatusCode")
     reference: str = Field(validation_alias="referenceId")
@@ -104,19 +117,20 @@ def _identities(what: RunComposite) -> list[str]:
     return [step.object if isinstance(step, CreateStep) else f"{step.object}/*" for step in what.steps]
 
 
-def _identity(item: Outcome) -> str:
-    return item.object if item.created and item.id is None else f"{item.object}/{item.id}"
+def _identity(item: StepOutcome) -> str:
+    """Return what `_identities` gave for the step, with the id of the record that an upsert has found."""
+    return item.object if item.kind == "create" else f"{item.object}/{item.id or '*'}"
 
 
-async def find_run(api: Upstream, what: RunComposite) -> Outcomes | None:
+async def find_run(api: Upstream, what: RunComposite) -> StepOutcomes | None:
     """Return the records if this call made them, else None. Known where each has an external id."""
-    items: list[Outcome] = []
+    items: list[StepOutcome] = []
     for step in what.steps:
         found = await _find(api, step)
         if found is None:
             return None
-        items.append(Outcome(object=step.object, id=found.id, success=True, created=found.created))
-    return Outcomes(items=items)
+        items.append(_done(step, found.id, created=found.created))
+    return StepOutcomes(items=items)
 
 
 async def _find(api: Upstream, step: CreateStep | UpsertStep) -> Saved | None:
@@ -161,7 +175,7 @@ def _refers(value: object) -> bool:
         }
     ],
 )
-async def run_composite(api: Upstream, what: RunComposite) -> Outcomes:
+async def run_composite(api: Upstream, what: RunComposite) -> StepOutcomes:
     """Create and upsert up to 25 records of several objects in one request, where later ones can refer to earlier ones.
 
     A grant must name each object (`Contact` to create) or all its records (`Account/*` to upsert). A lost answer can
@@ -179,7 +193,7 @@ async def run_composite(api: Upstream, what: RunComposite) -> Outcomes:
     pairs = [(step, by_name[step.reference]) for step in what.steps]
     if what.all_or_none and any(answer.status >= 300 for _, answer in pairs):
         raise _all_refused([answer for _, answer in pairs])
-    return Outcomes(items=[_outcome(step, answer) for step, answer in pairs])
+    return StepOutcomes(items=[_outcome(step, answer) for step, answer in pairs])
 
 
 def _request(step: CreateStep | UpsertStep) -> dict[str, object]:
@@ -193,15 +207,23 @@ def _request(step: CreateStep | UpsertStep) -> dict[str, object]:
     return {"method": "PATCH", "url": url, "referenceId": step.reference, "body": values}
 
 
-def _outcome(step: CreateStep | UpsertStep, answer: _Answer) -> Outcome:
+def _outcome(step: CreateStep | UpsertStep, answer: _Answer) -> StepOutcome:
     if answer.status >= 300:
         code, reason = _said(answer)
-        return Outcome(object=step.object, success=False, code=code, reason=reason)
+        return StepOutcome(
+            object=step.object, reference=step.reference, kind=step.kind, success=False, code=code, reason=reason
+        )
     result = _RESULT.validate_python(answer.body) if isinstance(answer.body, dict) else None
     if result is None or not result.id:
         raise UpstreamInvalidResponse("Salesforce reports success and names no record.")
     created = True if isinstance(step, CreateStep) else result.created
-    return Outcome(object=step.object, id=result.id, success=True, created=created)
+    return _done(step, result.id, created=created)
+
+
+def _done(step: CreateStep | UpsertStep, id: str, *, created: bool | None) -> StepOutcome:
+    return StepOutcome(
+        object=step.object, reference=step.reference, kind=step.kind, id=id, success=True, created=created
+    )
 
 
 def _faults(answer: _Answer) -> list[dict[str, Any]]:

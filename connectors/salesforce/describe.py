@@ -55,9 +55,11 @@ def _whole(field: FieldFacts) -> Any:
 
 
 def _number(field: FieldFacts) -> Any:
-    """Bounded by the digits before the point; digits after it Salesforce rounds."""
+    """Bounded by the digits before the point; of those after it Salesforce rounds what is too many."""
     most = 10 ** (field.precision - field.scale) if field.precision else _LARGEST
-    return Annotated[int | float, Field(gt=-most, lt=most)]
+    if field.precision and not field.scale:
+        return Annotated[int, Field(gt=-most, lt=most)]
+    return Annotated[float, Field(gt=-most, lt=most)]
 
 
 def _fixed(kind: Any) -> Callable[[FieldFacts], Any]:
