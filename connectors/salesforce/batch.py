@@ -195,7 +195,9 @@ async def find_all_created(api: Upstream, new: CreateMany) -> Outcomes | None:
 
 
 def _key_of(fields: dict[str, Any], field: str) -> str:
-    return next((str(value).lower() for name, value in fields.items() if name.lower() == field.lower()), "")
+    """Return a record's external id as ids are compared: Salesforce gives whole numbers with a point."""
+    value = next((value for name, value in fields.items() if name.lower() == field.lower()), "")
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).lower()
 
 
 def _typed(object: str, records: Sequence[dict[str, object]]) -> list[dict[str, object]]:

@@ -44,14 +44,25 @@ def by_external_id(world: World, kind: SObject, name: str, value: object) -> lis
     field = kind.by_name.get(name.lower())
     if field is None or not field.external_id:
         raise not_found(f"Provided external ID field does not exist or is not accessible: {name}")
-    wanted = str(value).lower()
-    return [row for row in world.of(kind.name) if not row.deleted and str(row.values.get(field.name)).lower() == wanted]
+    wanted = _key(field, value)
+    return [row for row in world.of(kind.name) if not row.deleted and _key(field, row.values.get(field.name)) == wanted]
+
+
+def _key(field: Field, value: object) -> object:
+    """Return a value as external ids are compared: numbers as numbers, texts whatever their case."""
+    if field.type != "double" or value is None:
+        return None if value is None else str(value).lower()
+    try:
+        return float(str(value))
+    except ValueError:
+        raise malformed(f"Cannot deserialize instance of double from value {value} for {field.name}") from None
 
 
 def checked(world: World, kind: SObject, given: Mapping[str, Any], row: Row | None = None) -> dict[str, Any]:
     """Return the values as they are kept. Raises `Fault`."""
     if not kind.writable:
         raise Fault("INVALID_TYPE_FOR_OPERATION", f"entity type cannot be written: {kind.name}")
+    _unlocked(world, row)
     values: dict[str, Any] = {}
     for name, value in given.items():
         field = kind.by_name.get(name.lower())
@@ -70,6 +81,13 @@ def checked(world: World, kind: SObject, given: Mapping[str, Any], row: Row | No
     return values
 
 
+def _unlocked(world: World, row: Row | None) -> None:
+    left = world.locked.get(row.id[:15], 0) if row is not None else 0
+    if row is not None and left > 0:
+        world.locked[row.id[:15]] = left - 1
+        raise Fault("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+
+
 def _required(kind: SObject, values: Mapping[str, Any], row: Row | None) -> None:
     needed = [one.name for one in kind.fields if one.required and (row is None or one.name in values)]
     missing = [name for name in needed if values.get(name) is None]
@@ -83,7 +101,7 @@ def _unique(world: World, kind: SObject, values: Mapping[str, Any], row: Row | N
         if not field.unique or value is None:
             continue
         for other in world.of(kind.name):
-            if other is row or other.deleted or str(other.values.get(field.name)).lower() != str(value).lower():
+            if other is row or other.deleted or _key(field, other.values.get(field.name)) != _key(field, value):
                 continue
             text = f"duplicate value found: {field.name} duplicates value on record with id: {other.id[:15]}"
             raise Fault("DUPLICATE_VALUE", text, [])

@@ -33,11 +33,15 @@ class Cursor:
 
 @dataclass(slots=True)
 class World:
-    """Objects by lower-case name, records by the first 15 characters of their ids, open queries by locator."""
+    """Objects by lower-case name, records by the first 15 characters of their ids, open queries by locator.
+
+    `locked` says how often a change of a record, by the same 15 characters, is still refused for a lock.
+    """
 
     objects: dict[str, SObject] = field(default_factory=dict[str, SObject])
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
     queries: dict[str, Cursor] = field(default_factory=dict[str, Cursor])
+    locked: dict[str, int] = field(default_factory=dict[str, int])
     user: str = ""
     count: int = 0
 

@@ -187,6 +187,27 @@ async def test_a_composite_refers_to_what_it_has_just_made(simulator: Salesforce
     assert [item.created for item in done.items] == [True, True]
 
 
+async def test_an_external_id_can_be_a_number(simulator: SalesforceSimulator, driver: Any) -> None:
+    key = {"field": "Number__c", "value": 17}
+    one = {"object": "Invoice__c", "key": key, "fields": {"Amount__c": 1}}
+    many = {
+        "object": "Invoice__c",
+        "key_field": "Number__c",
+        "records": [{"Number__c": 17, "Amount__c": 2}, {"Number__c": 18, "Amount__c": 3, "Name": "INV-18"}],
+        "all_or_none": True,
+    }
+
+    known = next(simulator.world.of("Invoice__c")).id
+    read = await driver.run("salesforce.record.get_by_external_id", {"object": "Invoice__c", "key": key})
+    changed = await driver.run("salesforce.record.upsert", one)
+    assert await driver.find("salesforce.record.upsert", one) == changed
+    both = await driver.run("salesforce.record.upsert_many", many)
+
+    assert (read.id, changed.id, both.items[0].id) == (known, known, known)
+    assert [item.created for item in both.items] == [False, True]
+    assert await driver.find("salesforce.record.upsert_many", many) == both
+
+
 async def test_ids_of_another_object_are_not_deleted(simulator: SalesforceSimulator, driver: Any) -> None:
     lead, account_id = next(simulator.world.of("Lead")).id, next(simulator.world.of("Account")).id
 
