@@ -186,12 +186,17 @@ async def find_all_created(api: Upstream, new: CreateMany) -> Outcomes | None:
     """Return the records if this call created all of them, known by their external ids, else None."""
     if new.key_field is None:
         return None
-    found = await traces(api, new.object, new.key_field, list(_keys(new.key_field, new.records)), [])
-    ours = {_key_of(trace.record.fields, new.key_field): trace.record.id for trace in found if is_ours(api, trace)}
-    ids = [ours.get(str(key).lower()) for key in _keys(new.key_field, new.records)]
-    if not all(ids):
-        return None
-    return Outcomes(items=[Outcome(object=new.object, id=one, success=True, created=True) for one in ids])
+    keys = _keys(new.key_field, new.records)
+    names = list(dict.fromkeys(name for record in new.records for name in record))
+    found = await traces(api, new.object, new.key_field, list(keys), names)
+    ours = {_key_of(trace.record.fields, new.key_field): trace.record for trace in found if is_ours(api, trace)}
+    items: list[Outcome] = []
+    for key, record in zip(keys, new.records, strict=True):
+        one = ours.get(str(key).lower())
+        if one is None or not holds(one, dict(record)):
+            return None
+        items.append(Outcome(object=new.object, id=one.id, success=True, created=True))
+    return Outcomes(items=items)
 
 
 def _key_of(fields: dict[str, Any], field: str) -> str:

@@ -89,7 +89,7 @@ class CaseComment(Output):
 
 async def find_created(api: Upstream, new: CreateCase) -> Saved | None:
     """Return the case with the key if this call created it; without a key nothing tells."""
-    return await find_by_key(api, "Case", new.key)
+    return await find_by_key(api, "Case", new.key, new.values())
 
 
 @salesforce.action(

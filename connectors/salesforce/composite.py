@@ -134,9 +134,9 @@ async def find_run(api: Upstream, what: RunComposite) -> StepOutcomes | None:
 
 
 async def _find(api: Upstream, step: CreateStep | UpsertStep) -> Saved | None:
-    if isinstance(step, CreateStep):
-        return await find_by_key(api, step.object, step.key)
     values = {name: value for name, value in step.fields.items() if not _refers(value)}
+    if isinstance(step, CreateStep):
+        return await find_by_key(api, step.object, step.key, values)
     return await find_upserted(api, step.object, step.key, values)
 
 

@@ -65,7 +65,7 @@ def _moved(what: UpdateStage) -> dict[str, Any]:
 
 async def find_created(api: Upstream, new: CreateOpportunity) -> Saved | None:
     """Return the opportunity with the key if this call created it; without a key nothing tells."""
-    return await find_by_key(api, "Opportunity", new.key)
+    return await find_by_key(api, "Opportunity", new.key, _values(new))
 
 
 @salesforce.action(

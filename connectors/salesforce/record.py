@@ -154,7 +154,7 @@ async def get_by_key(api: Upstream, what: GetByKey) -> Record:
 
 async def find_created(api: Upstream, new: CreateRecord) -> Saved | None:
     """Return the record with the key if this call created it; without a key nothing tells."""
-    return await find_by_key(api, new.object, new.key)
+    return await find_by_key(api, new.object, new.key, new.fields)
 
 
 @salesforce.action(

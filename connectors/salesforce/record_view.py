@@ -175,12 +175,16 @@ def _same_set(found: str, wanted: str) -> bool:
     return ";" in wanted and sorted(found.split(";")) == sorted(wanted.split(";"))
 
 
-async def find_by_key(api: Upstream, object: str, key: Key | None) -> Saved | None:
-    """Return the record of that external id if this call created it, else None. Its values may have changed since."""
+async def find_by_key(api: Upstream, object: str, key: Key | None, values: dict[str, Any]) -> Saved | None:
+    """Return the record of that external id if this call created it, else None. Deleted records are seen too.
+
+    One that has other values may be of an earlier call, or was changed since: it is not taken for ours.
+    """
     if key is None:
         return None
-    found = [trace for trace in await traces(api, object, key.field, [key.value], []) if is_ours(api, trace)]
-    return Saved(object=object, id=found[0].record.id, created=True) if len(found) == 1 else None
+    found = await traces(api, object, key.field, [key.value], values)
+    ours = [trace for trace in found if is_ours(api, trace) and holds(trace.record, values)]
+    return Saved(object=object, id=ours[0].record.id, created=True) if len(ours) == 1 else None
 
 
 async def find_upserted(api: Upstream, object: str, key: Key, values: dict[str, Any]) -> Saved | None:
@@ -196,13 +200,10 @@ async def find_upserted(api: Upstream, object: str, key: Key, values: dict[str, 
 
 def settled(api: Upstream, object: str, found: Sequence[Trace], values: dict[str, Any]) -> Saved | None:
     """Judge one record of an upsert by its traces. See `find_upserted`."""
-    made = next((trace for trace in found if is_ours(api, trace)), None)
-    if made is not None:
-        return Saved(object=object, id=made.record.id, created=True)
-    living = [trace for trace in found if not trace.deleted]
-    for trace in living:
-        if holds(trace.record, values):
-            return Saved(object=object, id=trace.record.id, created=False)
+    for trace in found:
+        if not trace.deleted and holds(trace.record, values):
+            untouched = trace.made_at == trace.changed_at
+            return Saved(object=object, id=trace.record.id, created=untouched and is_ours(api, trace))
     if any(not is_before(api, trace.changed_at) for trace in found):
         raise OutcomeUnknown(
             f"A record of {object} was changed by somebody while this upsert was not answered.",

@@ -50,7 +50,7 @@ class CompleteTask(Input):
 
 async def find_created(api: Upstream, new: CreateTask) -> Saved | None:
     """Return the task with the key if this call created it; without a key nothing tells."""
-    return await find_by_key(api, "Task", new.key)
+    return await find_by_key(api, "Task", new.key, new.values())
 
 
 @salesforce.action(
