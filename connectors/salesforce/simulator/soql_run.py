@@ -124,6 +124,8 @@ class Runner:
     def _test(self, field: Field, op: str, value: Value) -> Callable[[Any], bool]:
         if op == "LIKE":
             return _like(field, value)
+        if value.kind == "relative":
+            return self._within(field, "=" if op in {"IN", "NOT IN"} else op, value.text)
         wanted = self._typed(field, value)
         if op in {"INCLUDES", "EXCLUDES"}:
             if field.type != "multipicklist":
@@ -168,34 +170,48 @@ class Runner:
             return value.text == "true"
         if field.type in _NUMERIC and value.kind == "number":
             return float(value.text)
-        if field.type == "date" and value.kind in {"day", "relative"}:
-            return value.text if value.kind == "day" else self._day(value.text).isoformat()
-        if field.type == "datetime" and value.kind in {"moment", "relative", "day"}:
-            return self._moment(value)
+        if field.type == "date" and value.kind == "day":
+            return value.text
+        if field.type == "datetime" and value.kind == "moment":
+            return datetime.fromisoformat(value.text).timestamp()
         raise _wrong(field, field.type)
 
-    def _moment(self, value: Value) -> float:
-        if value.kind == "moment":
-            return datetime.fromisoformat(value.text).timestamp()
-        if value.kind == "day":
-            raise Fault("INVALID_FIELD", "value of filter criterion must be of type dateTime")
-        day = self._day(value.text)
+    def _within(self, field: Field, op: str, text: str) -> Callable[[Any], bool]:
+        """Compare with a literal that is a span of days: equal means in it, greater means after its end."""
+        if field.type not in {"date", "datetime"}:
+            raise _wrong(field, field.type)
+        start, end = (self._edge(field, day) for day in self._span(text))
+
+        def test(found: Any) -> bool:
+            if found is None:
+                return op == "!="
+            plain = self._plain(field, found)
+            inside = start <= plain < end
+            results = {"<": plain < start, "<=": plain < end, ">": plain >= end, ">=": plain >= start}
+            return results.get(op, inside is (op != "!="))
+
+        return test
+
+    def _edge(self, field: Field, day: date) -> Any:
+        if field.type == "date":
+            return day.isoformat()
         return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
-    def _day(self, text: str) -> date:
-        """Return the first day of a literal; operators other than ranges are compared with it."""
+    def _span(self, text: str) -> tuple[date, date]:
+        """Return the first day of a literal, and the day after its last."""
         word, _, number = text.partition(":")
-        days = int(number or 0)
-        first = self._today.replace(day=1)
+        today, one = self._today, timedelta(days=1)
+        days, first = timedelta(days=int(number or 0)), today.replace(day=1)
+        following = (first + timedelta(days=32)).replace(day=1)
         known = {
-            "TODAY": self._today,
-            "YESTERDAY": self._today - timedelta(days=1),
-            "TOMORROW": self._today + timedelta(days=1),
-            "LAST_N_DAYS": self._today - timedelta(days=days),
-            "NEXT_N_DAYS": self._today + timedelta(days=days),
-            "THIS_MONTH": first,
-            "LAST_MONTH": (first - timedelta(days=1)).replace(day=1),
-            "THIS_YEAR": first.replace(month=1),
+            "TODAY": (today, today + one),
+            "YESTERDAY": (today - one, today),
+            "TOMORROW": (today + one, today + one + one),
+            "LAST_N_DAYS": (today - days, today + one),
+            "NEXT_N_DAYS": (today + one, today + one + days),
+            "THIS_MONTH": (first, following),
+            "LAST_MONTH": ((first - one).replace(day=1), first),
+            "THIS_YEAR": (first.replace(month=1), first.replace(year=first.year + 1, month=1)),
         }
         return known[word]
 

@@ -202,6 +202,41 @@ async def test_a_query_is_given_in_batches_that_last_two_days(session: aiohttp.C
     assert code == "INVALID_QUERY_LOCATOR"
 
 
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("= TODAY", [3]),
+        ("!= TODAY", [1, 2, 4, 5]),
+        ("< TODAY", [1, 2]),
+        ("<= TODAY", [1, 2, 3]),
+        ("> TODAY", [4, 5]),
+        (">= TODAY", [3, 4, 5]),
+        ("= YESTERDAY", [2]),
+        ("= TOMORROW", [4]),
+        ("= LAST_N_DAYS:1", [2, 3]),
+        ("= NEXT_N_DAYS:1", [4]),
+        ("= THIS_MONTH", [2, 3, 4]),
+        ("= LAST_MONTH", [1]),
+        ("= THIS_YEAR", [1, 2, 3, 4]),
+    ],
+)
+async def test_days_that_move_with_today_are_spans(
+    condition: str, found: list[int], session: aiohttp.ClientSession
+) -> None:
+    made = SalesforceSimulator(clock=lambda: 1_797_590_000.0)  # 2026-12-18
+    await made.start()
+    days = ("2026-11-30", "2026-12-17", "2026-12-18", "2026-12-19", "2027-01-01")
+    for number, day in enumerate(days, 1):
+        add(made.world, "Task", 0, Subject=f"Day {number}", ActivityDate=day)
+    query = f"SELECT Subject FROM Task WHERE Subject LIKE 'Day%25' AND ActivityDate {condition} ORDER BY Subject"
+    try:
+        _, answer = await Client(session, made.url)("GET", f"/query?q={query.replace(' ', '+')}")
+    finally:
+        await made.stop()
+
+    assert [one["Subject"] for one in answer["records"]] == [f"Day {number}" for number in found]
+
+
 async def test_a_change_is_refused_after_the_time_that_it_names(simulator: SalesforceSimulator, ask: Client) -> None:
     lead = next(simulator.world.of("Lead")).id
     path = f"/sobjects/Lead/{lead}"
