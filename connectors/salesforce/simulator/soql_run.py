@@ -188,7 +188,7 @@ class Runner:
             plain = self._plain(field, found)
             inside = start <= plain < end
             results = {"<": plain < start, "<=": plain < end, ">": plain >= end, ">=": plain >= start}
-            return results.get(op, inside is (op != "!="))
+            return bool(results.get(op, inside is (op != "!=")))
 
         return test
 
