@@ -64,15 +64,12 @@ from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
 from gateway.idempotency import Idempotency
-from gateway.ids import new_id
-from gateway.installation import Derived, Home, load_master_key
+from gateway.installation import Derived, Home, ledger_of, load_master_key, signer_of
 from gateway.invoke import Pipeline
 from gateway.journal import Journal
 from gateway.ledger.bodies import Bodies
-from gateway.ledger.checkpoint import Checkpoints, Signer
+from gateway.ledger.checkpoint import Checkpoints
 from gateway.ledger.events import Events
-from gateway.ledger.migrate import upgrade
-from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import verify
 from gateway.limits import MemoryLimiter, Policy
 from gateway.looks import Looks
@@ -133,7 +130,8 @@ class Gateway:
 
     def _wire(self, master: MasterKey) -> None:
         derived, clock, settings = Derived.of(master), self._clock, self.settings
-        self.database = SqliteDatabase(self.home.ledger)
+        self._ledger = ledger_of(settings, self.home)
+        self.database = self._ledger.database()
         self.telemetry.metrics.ledger_ready.set_function(lambda: float(self.database.ready))
         self.bodies = Bodies(derived.bodies)
         self.events = Events(self.bodies)
@@ -144,7 +142,7 @@ class Gateway:
         self.store = EmbeddedStore(self.home.credentials, master)
         self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
         self.limiter = MemoryLimiter(clock.monotonic)
-        self.signer = Signer.load_or_create(self.home.audit_key)
+        self.signer = signer_of(settings, self.home, derived)
         self._checkpoints = Checkpoints(self.database, self.signer, clock, self.home.checkpoint)
         self._wire_road(clock, settings)
         self._wire_pipeline(clock, settings, derived)
@@ -170,7 +168,7 @@ class Gateway:
         )
 
     def _wire_pipeline(self, clock: Clock, settings: Settings, derived: Derived) -> None:
-        self.journal = Journal(self.database, self.bodies, self.events, clock, self.waiters, owner=new_id("own"))
+        self.journal = Journal(self.database, self.bodies, self.events, clock, self.waiters)
         idempotency = Idempotency(self.database, derived.markers)
         self.answers = Answers(clock, self.cursors)
         self.runs = Runs(self.database, self.bodies, self.events, clock)
@@ -265,7 +263,8 @@ class Gateway:
 
         async def check_ledger() -> dict[str, object]:
             bodies, kept = Bodies(derived.bodies), self.home.checkpoint
-            return (await asyncio.to_thread(verify, self.home.ledger, self.signer, kept, bodies)).shown()
+            report = await self.database.read(lambda rows: verify(rows, self.signer, kept, bodies))
+            return report.shown()
 
         tokens, opened = AdminTokens(self.control, self.directory, data_keys), settings.opened()
         self.links = AuthorizationLinks(self.control, self.store, self.directory.digest, settings.public_url)
@@ -300,7 +299,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Open the ledger, settle what a crash left in the background, and listen."""
-        upgrade(self.home.ledger)
+        await self._ledger.upgrade()
         await self.database.open()
         await self.store.open()
         for tenant, number, wrapped in await self.database.read(_data_keys):
@@ -311,7 +310,7 @@ class Gateway:
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
-        self._spawn(self.recovery.run())
+        self.recovering = self._spawn(self.recovery.run())
         await self._listen()
 
     async def stop(self) -> None:

@@ -147,6 +147,7 @@ class Approvals:
         )
         sealed = self._bodies.seal(approval.tenant, f"{approval.id}/comment", comment) if comment else None
         values = {"status": status, "by": by, "at": stamp(now), "comment": sealed, "id": approval.id}
+        values["owner"] = self._database.writer  # who decided has the call in its queue
         await self._database.write(lambda rows: _decide(rows, approval, values, queue=approve), event)
         return await self.find(approval.id)
 
@@ -287,6 +288,6 @@ def _decide(rows: Rows, approval: Approval, values: Mapping[str, Any], *, queue:
         raise ApprovalAlreadyDecided(f"This approval is {status}.", hint="A decision is made once.")
     if queue:
         rows.execute(
-            text("UPDATE calls SET status='queued' WHERE id=:call AND status='pending_approval'"),
-            {"call": approval.call},
+            text("UPDATE calls SET status='queued', owner=:owner WHERE id=:call AND status='pending_approval'"),
+            {"call": approval.call, "owner": values["owner"]},
         )

@@ -117,7 +117,7 @@ async def _end_unfinished(home: Home, derived: Derived, epoch: int, at: str) -> 
     try:
         await _load_keys(database, bodies)
         events = Events(bodies)
-        journal = Journal(database, bodies, events, clock, Waiters(), owner="restore")
+        journal = Journal(database, bodies, events, clock, Waiters())
         answers = Answers(clock, Cursors(derived.cursors, lambda: clock.now().timestamp()))
         left = await database.read(unfinished)
         for row in left:

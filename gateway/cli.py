@@ -27,6 +27,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
 ) -> None:
     """Serve in the foreground until SIGTERM or SIGINT."""
+    from connectors.sdk.errors import StateUnavailable
     from gateway.installation import NotSetUp
     from gateway.ledger.sqlite import LedgerInUse
     from gateway.serve import serve as run
@@ -36,7 +37,7 @@ def serve(
         fail(f"The sandbox binds loopback only, not {settings.host}.")
     try:
         run(settings, sandbox=sandbox)
-    except (NotSetUp, LedgerInUse, ValueError, OSError) as error:
+    except (NotSetUp, LedgerInUse, StateUnavailable, ValueError, OSError) as error:
         fail(str(error))
 
 
@@ -45,13 +46,16 @@ def init(
     json: Json = False,
 ) -> None:
     """Set up a production installation and show its first operator token, once."""
+    import asyncio
+
+    from connectors.sdk.errors import StateUnavailable
     from gateway.installation import Home, set_up
 
     settings = read_settings()
     home = Home(settings.home)
     try:
-        token = set_up(settings, home, sandbox=False)
-    except (OSError, ValueError) as error:
+        token = asyncio.run(set_up(settings, home, sandbox=False))
+    except (OSError, ValueError, StateUnavailable) as error:
         fail(str(error))
     show(
         {"home": str(home.path), "operator_token": token},
@@ -138,7 +142,7 @@ def verify_ledger(json: bool) -> None:
     from gateway.installation import Derived, Home, NotSetUp, load_master_key
     from gateway.ledger.bodies import Bodies, Unreadable
     from gateway.ledger.checkpoint import Signer
-    from gateway.ledger.verify import verify
+    from gateway.ledger.verify import verify_file
 
     settings = read_settings()
     home = Home(settings.home)
@@ -148,7 +152,7 @@ def verify_ledger(json: bool) -> None:
         bodies = Bodies(Derived.of(load_master_key(settings, home)).bodies)
         with progress("Checking events") as step:
             signer = Signer.load_or_create(home.audit_key)
-            report = verify(home.ledger, signer, home.checkpoint, bodies, lambda n: step(n, 0))
+            report = verify_file(home.ledger, signer, home.checkpoint, bodies, lambda n: step(n, 0))
     except (NotSetUp, Unreadable, OSError, ValueError) as error:
         fail(str(error))
     lines = [f"  {f.problem} ({'event ' + str(f.seq) if f.seq else 'call ' + str(f.call)})" for f in report.findings]

@@ -114,7 +114,7 @@ async def bench_of(connector: Connector) -> AsyncGenerator[ContractBench]:
     await simulator.start()
     with TemporaryDirectory() as folder:
         settings = sandbox_settings(Settings(home=Path(folder), port=0, metrics_port=0, drain_seconds=0, trace_ratio=0))
-        set_up(settings, Home(settings.home), sandbox=True)
+        await set_up(settings, Home(settings.home), sandbox=True)
         gateway = Gateway(
             settings,
             clock=clock,

@@ -20,7 +20,7 @@ from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Idempotency
-from gateway.journal import Journal
+from gateway.journal import AlreadySettled, Journal
 from gateway.reconcile import Reconciler, Settled
 from gateway.upstream.destination import url_of
 from gateway.upstream.recording import request_data
@@ -190,7 +190,7 @@ class Executor:
                 if trip.handed_over:
                     error.members.setdefault("applied", "unknown")
                 return await self._look_instead(judged, trip, error)
-            except ActionError:
+            except (ActionError, AlreadySettled):
                 raise
             except Exception as error:  # the recorder's edge: a fault of a handler must not leave its call open
                 log_fault(error, judged.call.asked.trace.id)

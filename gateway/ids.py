@@ -1,5 +1,7 @@
 """Ids that sort by time: a prefix and a UUIDv7 in 26 characters of Crockford's base 32, lower case."""
 
+from datetime import datetime
+
 import uuid_utils
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -18,3 +20,10 @@ def new_id(prefix: str) -> str:
         f"{pair[low >> 40 & 1023]}{pair[low >> 30 & 1023]}{pair[low >> 20 & 1023]}{pair[low >> 10 & 1023]}"
         f"{pair[low & 1023]}"
     )
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """Return the id before all that are made from a moment on: for ranges, never for a thing."""
+    number = int(moment.timestamp() * 1000) << 80
+    digits = "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_{digits}"

@@ -1,4 +1,4 @@
-"""The home of an embedded installation: its ledger, its keys, its credentials, and how it is first set up."""
+"""The home of an installation: its ledger (there or in PostgreSQL), its keys, and how it is first set up."""
 
 import os
 import secrets
@@ -13,8 +13,10 @@ from sqlalchemy import text
 from gateway.clock import Clock, SystemClock, stamp
 from gateway.ids import new_id
 from gateway.ledger.bodies import Bodies
-from gateway.ledger.migrate import upgrade
-from gateway.ledger.sqlite import connect, engine_over, take_lock
+from gateway.ledger.checkpoint import Signer
+from gateway.ledger.opening import Ledger
+from gateway.ledger.sqlite import take_lock
+from gateway.ledger.terms import Terms
 from gateway.settings import Settings
 
 
@@ -67,6 +69,7 @@ class Derived:
     credentials_digest: bytes
     cursors: bytes
     markers: bytes
+    checkpoints: bytes
 
     @classmethod
     def of(cls, master: MasterKey) -> "Derived":
@@ -76,6 +79,7 @@ class Derived:
             credentials_digest=master.derive("gatehouse/key-digests"),
             cursors=master.derive("gatehouse/cursors"),
             markers=master.derive("gatehouse/markers"),
+            checkpoints=master.derive("gatehouse/checkpoints"),
         )
 
 
@@ -86,45 +90,61 @@ def load_master_key(settings: Settings, home: Home) -> MasterKey:
     return MasterKey.from_file(home.master_key)
 
 
-def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
+def ledger_of(settings: Settings, home: Home) -> Ledger:
+    """Return where the installation's ledger lies."""
+    terms = None
+    if settings.database_url is not None:
+        terms = Terms(
+            settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers
+        )
+    return Ledger(home.ledger, home.path, terms)
+
+
+def signer_of(settings: Settings, home: Home, derived: Derived) -> Signer:
+    """Return the key that signs checkpoints: a file of the home, or for replicas one that all derive alike."""
+    if settings.database_url is not None:
+        return Signer.derived(derived.checkpoints)
+    return Signer.load_or_create(home.audit_key)
+
+
+async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
     """Set up an installation and return its first operator token, which is shown once.
 
-    Raises `FileExistsError` where there is one already, `LedgerInUse`.
+    Raises `FileExistsError` where there is one already, `LedgerInUse`, `StateUnavailable`.
     """
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if home.ledger.exists():
-        raise FileExistsError(f"{home.path} holds an installation already")
+    ledger = ledger_of(settings, home)
+    if await ledger.meta():
+        raise FileExistsError(f"{'the database' if ledger.shared else home.path} holds an installation already")
     if settings.master_key is None:
         MasterKey.open_or_create(home.master_key)
     derived = Derived.of(load_master_key(settings, home))
-    lock = take_lock(home.ledger)
+    lock = None if ledger.shared else take_lock(home.ledger)
     try:
-        upgrade(home.ledger)
-        return _first_rows(home, derived, sandbox=sandbox, now=stamp((clock or SystemClock()).now()))
+        await ledger.upgrade()
+        return await _first_rows(ledger, derived, sandbox=sandbox, now=stamp((clock or SystemClock()).now()))
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
-def read_meta(home: Home) -> Mapping[str, str]:
-    """Return what the ledger says of itself. Raises `NotSetUp`."""
-    if not home.ledger.exists():
+async def read_meta(settings: Settings, home: Home) -> Mapping[str, str]:
+    """Return what the ledger says of itself. Raises `NotSetUp`, `StateUnavailable`."""
+    ledger = ledger_of(settings, home)
+    meta = await ledger.meta()
+    if not meta:
+        where = "the database" if ledger.shared else home.path
         raise NotSetUp(
-            f"{home.path} holds no installation: `gatehouse init` sets one up, `gatehouse serve --sandbox` tries one"
+            f"{where} holds no installation: `gatehouse init` sets one up, `gatehouse serve --sandbox` tries one"
         )
-    raw = connect(home.ledger)
-    try:
-        return dict(raw.execute("SELECT name, value FROM meta").fetchall())
-    finally:
-        raw.close()
+    return meta
 
 
-def _first_rows(home: Home, derived: Derived, *, sandbox: bool, now: str) -> str:
+async def _first_rows(ledger: Ledger, derived: Derived, *, sandbox: bool, now: str) -> str:
     from gateway.admin.directory import digest_of
 
     id, secret = new_id("tok"), secrets.token_urlsafe(32)
-    bodies = Bodies(derived.bodies)
-    wrapped = bodies.new_key("")
-    raw = connect(home.ledger)
+    wrapped = Bodies(derived.bodies).new_key("")
 
     def rows(connection: Rows) -> None:
         for name, value in {"kind": "sandbox" if sandbox else "production", "epoch": "1", "created_at": now}.items():
@@ -141,12 +161,5 @@ def _first_rows(home: Home, derived: Derived, *, sandbox: bool, now: str) -> str
             {"id": id, "digest": digest_of(derived.credentials_digest, secret), "at": now},
         )
 
-    try:
-        # SQLAlchemy rolls back when it first looks at a connection, so the transaction begins after that.
-        with engine_over(raw).connect() as connection:
-            raw.execute("BEGIN IMMEDIATE")
-            rows(connection)
-            raw.execute("COMMIT")
-    finally:
-        raw.close()
+    await ledger.run(rows)
     return f"gha_{id.removeprefix('tok_')}_{secret}"

@@ -31,7 +31,7 @@ from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Earlier, Idempotency, in_progress
 from gateway.ids import new_id
-from gateway.journal import Journal, KeyTaken
+from gateway.journal import AlreadySettled, Journal, KeyTaken
 from gateway.limits import Charge
 from gateway.looks import Looks
 from gateway.observe import Observer
@@ -125,6 +125,8 @@ class Pipeline:
                 answer = judged if isinstance(judged, Answer) else await self._act(judged)
             except ActionError as error:
                 answer = await self._refused(call, error)
+            except AlreadySettled:
+                answer = await self._standing(call)
             except DeclarationError as error:
                 answer = await self._refused(call, Internal(f"The connector is at fault: {error}."))
         self._observer.answered(call, answer, self._clock.monotonic() - call.started)
@@ -298,6 +300,12 @@ class Pipeline:
         found = await perform(self._road, trip, work, target.action.name)
         await trip.record()
         return found
+
+    async def _standing(self, call: Opened) -> Answer:
+        """Answer a call that another process took over, because this one was silent for too long."""
+        principal = call.asked.principal
+        stored = await self._looks.mine(call.agent, call.id)
+        return self._looks.answer(principal, stored) if stored.terminal else self._looks.standing(principal, stored)
 
     async def _refused(self, call: Opened, error: ActionError) -> Answer:
         """Record a call that ended before it was claimed. A call that is durable already keeps its own end."""

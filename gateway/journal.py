@@ -43,17 +43,14 @@ class KeyTaken(Exception):
 
 
 class Journal:
-    """The one place that writes calls. `owner` names this process in intents."""
+    """The one place that writes calls. What this process runs is its own: `database.writer` names it."""
 
-    def __init__(
-        self, database: Database, bodies: Bodies, events: Events, clock: Clock, waiters: Waiters, owner: str
-    ) -> None:
+    def __init__(self, database: Database, bodies: Bodies, events: Events, clock: Clock, waiters: Waiters) -> None:
         self._database = database
         self._waiters = waiters
         self._bodies = bodies
         self._events = events
         self._clock = clock
-        self._owner = owner
 
     def note(self, call: Opened, type: str, data: Mapping[str, object], *, first: bool = False) -> None:
         """Add an event that the call's next durable write carries. The `first` one tells how the call began."""
@@ -96,7 +93,9 @@ class Journal:
 
     async def start(self, call: Opened, step: str | None) -> None:
         """Take a waiting call into running, with its first intent. Raises `AlreadySettled`."""
-        record = Record(settlement=Settlement(call.id, "running", ("queued",)), events=call.events)
+        record = Record(
+            settlement=Settlement(call.id, "running", ("queued",), owner=self._database.writer), events=call.events
+        )
         if step is not None:
             record.intent = self._intent(call, 1, step)
         self._expect_written(await self._database.commit(record))
@@ -246,7 +245,7 @@ class Journal:
         return RunRow(call.run, agent.tenant, agent.environment, agent.id, call.asked.options.actor, opened_at, None)
 
     def _intent(self, call: Opened, step: int, name: str) -> Intent:
-        return Intent(call.id, step, name, stamp(self._clock.now()), self._owner)
+        return Intent(call.id, step, name, stamp(self._clock.now()), self._database.writer)
 
     def _row(
         self,
@@ -277,4 +276,5 @@ class Journal:
             finished_at=stamp(self._clock.now()) if ended else None,
             request=request,
             answer=answer,
+            owner=None if ended else self._database.writer,
         )

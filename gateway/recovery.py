@@ -1,8 +1,8 @@
 """Settles what a crash left, by the contract's fifth rule.
 
-The ledger's lock was free when this process took it, so the process that sent has ended; since that moment the
-settle time runs. A call is sent again only under a key that the vendor enforces, or when a strongly consistent
-read finds nothing after the settle time. Everything else is `outcome_unknown`, for an operator to resolve.
+A call is taken over when its owner has ended, or in a shared ledger when its lease lapsed. It is sent again only under
+a key that the vendor enforces, or where the sender is *proved* to have ended (its lock was free), the settle time has
+passed since, and a strongly consistent read finds nothing. Everything else is `outcome_unknown`, for an operator.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from gateway.fault import log_fault
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
+from gateway.ledger.writer import Adopted
 from gateway.looks import Looks
 from gateway.queue import Queue, Reopener
 from gateway.reconcile import Reconciler
@@ -45,7 +46,10 @@ _log = structlog.get_logger("gatehouse.recovery")
 
 
 class Recovery:
-    """Runs once at start, in the background; calls that cannot be settled yet (a freeze, a limit) are tried again."""
+    """Takes over what ended processes left: at the start, and in a shared ledger as long as this process runs.
+
+    Calls that cannot be settled yet (a freeze, a limit, a settle time that runs) are tried again.
+    """
 
     def __init__(
         self,
@@ -75,48 +79,59 @@ class Recovery:
         self._approvals = approvals
         self._clock = clock
         self._sleep = sleep
-        self._started = clock.monotonic()
 
     async def run(self) -> None:
-        """Settle all that was left, then end."""
+        """Settle what was left, and go on looking where others may leave more."""
+        waiting: list[_Left] = []
+        while True:
+            try:
+                waiting = await self._round(waiting + await self._adopted())
+            except StateUnavailable:
+                pass  # the ledger is away; the next round tries again
+            if not waiting and not self._database.shared:
+                return
+            await self._sleep(_PAUSE_SECONDS)
+
+    async def _adopted(self) -> list["_Left"]:
+        """Take over calls; queued ones go to the queue, denied ones end, the rest is to be settled."""
         for approval in await self._approvals.refused():
             await self._queue.deny(await self._approvals.find(approval))
-        left = await self._database.read(_left)
-        for call, _, _, status in left:
-            if status == "queued":
-                self._queue.submit(call)
-        waiting = [row for row in left if row[3] != "queued"]
-        if waiting:
-            _log.info("recovery_started", calls=len(waiting))
-        while waiting:
-            waiting = await self._round(waiting)
-            if waiting:
-                await self._sleep(_PAUSE_SECONDS)
+        left: list[_Left] = []
+        while adopted := await self._database.adopt():
+            now = self._clock.monotonic()
+            for call in adopted:
+                if call.status == "queued":
+                    self._queue.submit(call.call)
+                else:
+                    left.append(_Left(call, now))
+        if left:
+            _log.info("recovery_started", calls=len(left))
+        return left
 
-    async def _round(self, calls: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    async def _round(self, calls: list["_Left"]) -> list["_Left"]:
         slots = asyncio.Semaphore(_PARALLEL)
 
-        async def one(row: tuple[str, str, str, str]) -> bool:
+        async def one(left: _Left) -> bool:
             async with slots:
-                return await self._guarded(row)
+                return await self._guarded(left)
 
-        done = await asyncio.gather(*(one(row) for row in calls))
-        return [row for row, settled in zip(calls, done, strict=True) if not settled]
+        done = await asyncio.gather(*(one(left) for left in calls))
+        return [left for left, settled in zip(calls, done, strict=True) if not settled]
 
-    async def _guarded(self, row: tuple[str, str, str, str]) -> bool:
+    async def _guarded(self, left: "_Left") -> bool:
         """Settle one call; a fault in it must not keep the others from being settled."""
         try:
-            return await self._settle(row)
+            return await self._settle(left)
         except StateUnavailable:
             return False
         except Exception as error:
             log_fault(error, "")
             return True
 
-    async def _settle(self, row: tuple[str, str, str, str]) -> bool:
+    async def _settle(self, left: "_Left") -> bool:
         """Settle one call. Returns whether it is off the list."""
-        call, tenant, environment, status = row
-        stored = await self._looks.find(tenant, environment, call)
+        call, status = left.adopted.call, left.adopted.status
+        stored = await self._looks.find(left.adopted.tenant, left.adopted.environment, call)
         intents = await self._database.read(lambda rows: _intents_of(rows, call))
         opened: Opened | None = None
         try:
@@ -127,7 +142,7 @@ class Recovery:
                 await self._end(opened, _never_sent())
                 return True
             judged = await self._pipeline.judge_again(opened)
-            await self._by_strategy(judged, intents)
+            await self._by_strategy(judged, intents, left)
         except (Frozen, TryLater):
             return False
         except AlreadySettled:
@@ -138,7 +153,7 @@ class Recovery:
             await self._give_up(stored, opened, error, sent=intents.count > 0)
         return True
 
-    async def _by_strategy(self, judged: Judged, intents: "_Intents") -> None:
+    async def _by_strategy(self, judged: Judged, intents: "_Intents", left: "_Left") -> None:
         """Settle a call with an open intent. Raises `TryLater` while the settle time runs."""
         strategy = judged.target.action.idempotency
         trip = self._executor.trip(judged.target)
@@ -152,8 +167,8 @@ class Recovery:
         if self._may_repeat(strategy, intents):
             await self._check_decision(judged)
             await self._executor.send_again(judged, trip, lost)
-        elif intents.count == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
-            if self._clock.monotonic() - self._started < strategy.settle.total_seconds():
+        elif left.adopted.proved and intents.count == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
+            if self._clock.monotonic() - left.since < strategy.settle.total_seconds():
                 judged.rendered.handler.close()
                 raise TryLater("The vendor may still be applying what it received.")
             await self._again_if_absent(judged, strategy)
@@ -226,14 +241,12 @@ def _never_sent() -> UpstreamUnavailable:
     )
 
 
-def _left(rows: Rows) -> list[tuple[str, str, str, str]]:
-    found = rows.execute(
-        text(
-            "SELECT id, tenant, environment, status FROM calls WHERE status IN ('queued','running','outcome_unknown')"
-            " ORDER BY id"
-        )
-    )
-    return [(row[0], row[1], row[2], row[3]) for row in found]
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A call that was taken over, and since when its sender cannot be sending any more (monotonic seconds)."""
+
+    adopted: Adopted
+    since: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def sandbox_settings(settings: Settings) -> Settings:
             # A gateway beside the sandbox may hold the default; `sandbox.json` tells which port it became.
             "metrics_port": settings.metrics_port if "metrics_port" in settings.model_fields_set else 0,
             "opened_networks": ["127.0.0.0/8", "::1/128"],
+            "database_url": None,
             "intake_per_second": 100_000,
             "agent_per_minute": 6_000_000,
             "writes_per_minute": 6_000_000,
@@ -46,11 +47,11 @@ def sandbox_settings(settings: Settings) -> Settings:
     )
 
 
-def prepare(settings: Settings, home: Home) -> None:
+async def prepare(settings: Settings, home: Home) -> None:
     """Set the sandbox up where it is not, and refuse a ledger that is no sandbox's. Raises `NotSetUp`."""
     if not home.ledger.exists():
-        set_up(settings, home, sandbox=True)
-    kind = read_meta(home).get("kind")
+        await set_up(settings, home, sandbox=True)
+    kind = (await read_meta(settings, home)).get("kind")
     if kind != "sandbox":
         raise NotSetUp(f"{home.path} holds a {kind} installation; a sandbox needs a folder of its own (GATEHOUSE_HOME)")
 

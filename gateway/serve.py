@@ -58,7 +58,7 @@ def spare_collector() -> None:
 
 async def _production(settings: Settings) -> None:
     home = Home(settings.home)
-    if read_meta(home).get("kind") == "sandbox":
+    if (await read_meta(settings, home)).get("kind") == "sandbox":
         raise NotSetUp(f"{home.path} holds a sandbox; serve it with --sandbox, or name another folder (GATEHOUSE_HOME)")
     gateway = Gateway(settings)
     await gateway.start()
@@ -71,7 +71,7 @@ async def _production(settings: Settings) -> None:
 
 async def _sandbox(settings: Settings) -> None:
     home = Home(settings.home)
-    prepare(settings, home)
+    await prepare(settings, home)
     os.close(take_lock(home.ledger))  # before anything else: the simulators of a gateway that runs are not ours to end
     gateway = Gateway(settings)
     simulators = Simulators(home, {c.id: f"{c.package}.simulator" for c in gateway.registry.connectors.values()})

@@ -18,6 +18,18 @@ class Settings(BaseSettings):
     home: Path = Field(
         default=Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials."
     )
+    database_url: str | None = Field(
+        default=None,
+        description="URL of the PostgreSQL ledger that replicas share (postgresql://...); without it the ledger is"
+        " embedded in the home.",
+        repr=False,
+    )
+    database_readers: int = Field(
+        default=8, ge=2, le=200, description="Connections that a process reads the PostgreSQL ledger through."
+    )
+    database_seconds: float = Field(
+        default=30, gt=0, le=600, description="Seconds that one statement on the PostgreSQL ledger may take."
+    )
     host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
     metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics' own listener.")

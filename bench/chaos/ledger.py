@@ -13,7 +13,7 @@ from gateway.installation import Derived, Home, load_master_key
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.checkpoint import Signer
 from gateway.ledger.sqlite import SqliteDatabase
-from gateway.ledger.verify import verify
+from gateway.ledger.verify import verify_file
 from gateway.sandbox import AGENT, ENVIRONMENT, TENANT
 from gateway.settings import Settings
 
@@ -57,7 +57,7 @@ def read_ledger(path: Path) -> Recorded:
         data = bodies.open(TENANT, id, body)
         if data["effect"]:
             sent[keys.get(call, "")].add(data.get("body_sha256", sha256(b"").hexdigest()))
-    report = verify(home.ledger, Signer.load_or_create(home.audit_key), home.checkpoint, bodies)
+    report = verify_file(home.ledger, Signer.load_or_create(home.audit_key), home.checkpoint, bodies)
     return Recorded(
         states=dict(states),
         sent=dict(sent),

@@ -33,7 +33,7 @@ class Installation:
 def install(path: Path, upstream: str, *, agents: int = 1, grants_each: int = 1) -> Installation:
     """Set up a home whose agents may all call GitHub at `upstream`, each by `grants_each` grants."""
     settings, home = Settings(home=path), Home(path)
-    set_up(settings, home, sandbox=False)
+    asyncio.run(set_up(settings, home, sandbox=False))
     master = load_master_key(settings, home)
     derived = Derived.of(master)
     connection = new_id("conn")

@@ -61,6 +61,7 @@ class CallRow:
     finished_at: str | None
     request: bytes | None
     answer: bytes | None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,11 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An effect that is about to be sent by `owner`."""
+    """An effect that is about to be sent by `owner`.
+
+    Written for a call that is there already, it needs the call to be running and still its owner's: otherwise nothing
+    is written and the write answers `Stale`.
+    """
 
     call: str
     step: int
@@ -92,7 +97,8 @@ class Settlement:
     """How a call stands now: terminal with its answer, or moved to another waiting state.
 
     `expected` are the states it may come from: a settlement that finds another one changes nothing and the write
-    answers `Stale`. `claim_until` ends the claim then (None: it never expires); `release` gives it back now.
+    answers `Stale`. `claim_until` ends the claim then (None: it never expires); `release` gives it back now. `owner`
+    takes the call over for a process; None leaves it whose it is.
     """
 
     call: str
@@ -103,6 +109,7 @@ class Settlement:
     answer: bytes | None = None
     claim_until: str | None = None
     release: bool = False
+    owner: str | None = None
     intents: str | None = None
 
 

@@ -2,6 +2,10 @@
 
 `events` is append-only and hash-chained; `calls`, `intents`, `approvals` and `runs` are the state that the
 events explain. Bodies are encrypted under the tenant's data key before they are hashed.
+
+In SQLite one process writes: `seq` is an event's place in the one chain. In PostgreSQL every process has a chain of its
+own (`writers`): `number` is the place in it, and `seq` only orders the events of all. There `calls` and `events` are
+partitioned by month, by their ids, which sort by time.
 """
 
 from sqlalchemy import (
@@ -251,6 +255,7 @@ calls = Table(
     Column("finished_at", Text),
     Column("request", LargeBinary),
     Column("answer", LargeBinary),
+    Column("owner", Text),
     Index("calls_by_environment", "tenant", "environment", "id"),
     Index("calls_by_run", "run"),
     Index(
@@ -321,6 +326,8 @@ events = Table(
     Column("at", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("writer", Text, nullable=False, server_default=""),
+    Column("number", Integer),
     Index("events_by_run", "run", "seq", sqlite_where=text("run != ''")),
     Index("events_by_type", "tenant", "environment", "seq", sqlite_where=text("run = ''")),
 )
@@ -333,6 +340,21 @@ checkpoints = Table(
     Column("head", LargeBinary, nullable=False),
     Column("at", Text, nullable=False),
     Column("signature", LargeBinary, nullable=False),
+    Column("heads", Text),
+)
+
+writers = Table(
+    "writers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("lease_until", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("proved", Integer, nullable=False, server_default="0"),
+    Column("vouched", Integer, nullable=False, server_default="0"),
 )
 
 files = Table(

@@ -17,16 +17,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from connectors.sdk.errors import StateUnavailable
+from gateway.ids import new_id
 from gateway.ledger import statements
 from gateway.ledger.chain import Head, link
 from gateway.ledger.record import ClaimTaken, EventRow, Outcome, Record, Settlement, Stale, Written
+from gateway.ledger.writer import Adopted
 
 ResultT = TypeVar("ResultT")
 _BATCH = 512
+_ADOPT = text(
+    "UPDATE calls SET owner=:me WHERE id IN (SELECT id FROM calls"
+    " WHERE status IN ('queued','running','outcome_unknown') AND owner IS NOT :me ORDER BY id LIMIT 200)"
+    " RETURNING id, tenant, environment, status"
+)
 
 
 class LedgerInUse(Exception):
@@ -46,6 +53,8 @@ class SqliteDatabase:
     last write.
     """
 
+    shared = False
+
     def __init__(self, path: Path, *, readers: int = 2) -> None:
         self._path = path
         self._waiting: list[_Waiting] = []
@@ -61,6 +70,7 @@ class SqliteDatabase:
         self._opened: list[sqlite3.Connection] = []
         self._lock_file: int | None = None
         self.ready = True
+        self.writer = new_id("wrt")
 
     async def open(self) -> None:
         """Take the file's lock and read the chain's head. Raises `LedgerInUse`."""
@@ -109,12 +119,16 @@ class SqliteDatabase:
         outcome = await self.commit(Record(job=job, events=list(events)))
         return cast("ResultT", cast("Written", outcome).value)
 
-    async def read(self, job: Callable[[Connection], ResultT]) -> ResultT:
-        """Run a read on its own snapshot, outside the event loop."""
+    async def read(self, job: Callable[[Connection], ResultT], *, tenant: str | None = None) -> ResultT:
+        """Run a read on its own snapshot, outside the event loop. SQLite has no roles: `tenant` is not used."""
+        del tenant
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, job)
 
-    async def fetch(self, statement: str, parameters: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    async def fetch(
+        self, statement: str, parameters: tuple[Any, ...], *, tenant: str | None = None
+    ) -> tuple[Any, ...] | None:
         """Return the first row of a look-up by key: a few pages of the cache, which no writer can lock."""
+        del tenant
         if self._look is None:
             raise StateUnavailable("The ledger is closed.")
         try:
@@ -122,6 +136,17 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise StateUnavailable(f"The ledger cannot be read: {error}.") from error
         return row
+
+    async def adopt(self) -> list[Adopted]:
+        """Take over what earlier processes left: this one holds the file, so they have ended."""
+
+        def job(rows: Connection) -> list[Adopted]:
+            found = rows.execute(_ADOPT, {"me": self.writer}).all()
+            return sorted(
+                (Adopted(row[0], row[1], row[2], row[3], proved=True) for row in found), key=lambda one: one.call
+            )
+
+        return await self.write(job)
 
     def _read(self, job: Callable[[Connection], ResultT]) -> ResultT:
         try:
@@ -240,6 +265,10 @@ class _Writer:
             stale = self._settle(record.settlement)
             if stale is not None:
                 return stale
+        elif record.intent is not None and record.call is None:
+            status, owner = raw.execute(statements.OWNER_OF, (record.intent.call,)).fetchone() or (None, None)
+            if status != "running" or owner != record.intent.owner:
+                return Stale(status)
         if record.run is not None:
             run = record.run
             raw.execute(
@@ -262,7 +291,14 @@ class _Writer:
             return Stale(found[0] if found else None)
         raw.execute(
             statements.SETTLE,
-            (settlement.status, settlement.code, settlement.finished_at, settlement.answer, settlement.call),
+            (
+                settlement.status,
+                settlement.code,
+                settlement.finished_at,
+                settlement.answer,
+                settlement.owner,
+                settlement.call,
+            ),
         )
         _, tenant, environment, agent, key = found
         if key is not None and settlement.release:

@@ -16,10 +16,11 @@ RUN = (
 )
 CALL = (
     "INSERT INTO calls (id, tenant, environment, agent, run, action, connection, status, code, key, digest,"
-    " created_at, finished_at, request, answer) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " created_at, finished_at, request, answer, owner) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 )
 STATUS_OF = "SELECT status, tenant, environment, agent, key FROM calls WHERE id=?"
-SETTLE = "UPDATE calls SET status=?, code=?, finished_at=?, answer=? WHERE id=?"
+SETTLE = "UPDATE calls SET status=?, code=?, finished_at=?, answer=?, owner=COALESCE(?, owner) WHERE id=?"
+OWNER_OF = "SELECT status, owner FROM calls WHERE id=?"
 INTENT = (
     "INSERT INTO intents (call, step, name, state, opened_at, owner) VALUES (?,?,?,'open',?,?)"
     " ON CONFLICT (call, step) DO UPDATE SET state='open', opened_at=excluded.opened_at, owner=excluded.owner"
@@ -48,4 +49,5 @@ def call_values(call: CallRow) -> tuple[object, ...]:
         call.finished_at,
         call.request,
         call.answer,
+        call.owner,
     )

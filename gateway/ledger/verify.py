@@ -1,4 +1,4 @@
-"""Checks a ledger's file: the chain link by link, the signed checkpoints, and the calls against their events.
+"""Checks a ledger: each chain link by link, the signed checkpoints, and the calls against their events.
 
 Finds a changed, removed, reordered or cut-off event up to the last checkpoint, and a call whose owner, request, answer
 or state is not the one that its events name. What happened after the last checkpoint (at most a second) can
@@ -6,20 +6,25 @@ be cut off unseen. Works on a live ledger, from one snapshot.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import orjson
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
 
 from gateway.ledger.bodies import Bodies, Unreadable
-from gateway.ledger.chain import Head, link
-from gateway.ledger.checkpoint import Signer
+from gateway.ledger.chain import GENESIS, Head, link, merkle_root
+from gateway.ledger.checkpoint import Checkpoint, Signer, read_heads
 from gateway.ledger.record import EventRow
+from gateway.ledger.sqlite import engine_over
 
 _MOST_FINDINGS = 100
-_EVENTS = "SELECT seq, id, tenant, environment, run, call, type, at, body, hash FROM events ORDER BY seq"
+_A_TIME = 1000
+_COLUMNS = "SELECT seq, writer, number, hash, body, id, tenant, environment, run, call, type, at FROM events"
+_EVENTS = {"sqlite": f"{_COLUMNS} ORDER BY seq", "postgresql": f"{_COLUMNS} ORDER BY writer, number"}
 _TERMINAL = frozenset({"succeeded", "shadowed", "failed", "denied", "outcome_unknown", "cancelled", "expired"})
 _CALLS = "SELECT id, status, code, request, answer, tenant, environment, run, agent, action, connection FROM calls"
 _ENDS = ("call_finished", "call_resolved")
@@ -82,69 +87,108 @@ class _Told:
     code: str | None = None
 
 
-def verify(ledger: Path, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
-    """Check a ledger. `kept` is the checkpoint file beside the key; `bodies` opens what is not erased."""
-    report = Report()
-    raw = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
+def verify_file(ledger: Path, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
+    """Check an embedded ledger's file, from one snapshot."""
+    raw = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, isolation_level=None)
     try:
-        raw.execute("BEGIN")
-        for tenant, number, wrapped in raw.execute("SELECT tenant, number, wrapped FROM data_keys"):
-            bodies.load(tenant, number, wrapped)
-        checkpoints = _checkpoints(raw, kept, signer, report)
-        told = _check_chain(raw, checkpoints, bodies, report, progress)
-        _check_calls(raw, told, report)
+        with engine_over(raw).connect() as rows:
+            raw.execute("BEGIN")
+            return verify(rows, signer, kept, bodies, progress)
     finally:
         raw.close()
+
+
+def verify(rows: Rows, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
+    """Check a ledger over one snapshot. `kept` is the checkpoint file beside the key; `bodies` opens what is there."""
+    report = Report()
+    for tenant, number, wrapped in rows.execute(text("SELECT tenant, number, wrapped FROM data_keys")):
+        bodies.load(tenant, number, wrapped)
+    vouched = _checkpoints(rows, kept, signer, report)
+    told = _check_chains(rows, vouched, bodies, report, progress)
+    _check_calls(rows, told, report)
     return report
 
 
-def _checkpoints(raw: sqlite3.Connection, kept: Path, signer: Signer, report: Report) -> dict[int, bytes]:
-    """Return the heads that valid signatures vouch for, by their place."""
-    vouched: dict[int, bytes] = {}
-    for seq, count, head, at, signature in _signed(raw, kept):
+Vouched = dict[str, dict[int, bytes]]
+
+
+def _checkpoints(rows: Rows, kept: Path, signer: Signer, report: Report) -> Vouched:
+    """Return the heads that valid signatures vouch for, by writer and place."""
+    vouched: Vouched = {}
+    previous = GENESIS
+    for signed, in_table in _signed(rows, kept):
         report.checkpoints += 1
-        if not signer.checks(Head(seq, count, head), at, signature):
+        seq, heads = signed.head.seq, signed.heads
+        if not signer.checks(signed.head, signed.at, signed.signature):
             report.found("the signature of a checkpoint is not ours", seq=seq)
             continue
-        if vouched.setdefault(seq, head) != head:
-            report.found("two checkpoints name different heads", seq=seq)
+        if heads is not None and in_table and merkle_root(previous, heads) != signed.head.hash:
+            report.found("a checkpoint does not follow the one before it", seq=seq)
+        previous = signed.head.hash
+        for writer, (number, hash) in (heads or {"": (seq, signed.head.hash)}).items():
+            if vouched.setdefault(writer, {}).setdefault(number, hash) != hash:
+                report.found("two checkpoints name different heads", seq=seq)
         report.last_checkpoint = max(report.last_checkpoint, seq)
     return vouched
 
 
-def _signed(raw: sqlite3.Connection, kept: Path) -> Iterator[tuple[int, int, bytes, str, bytes]]:
-    yield from raw.execute("SELECT seq, count, head, at, signature FROM checkpoints ORDER BY seq")
+def _signed(rows: Rows, kept: Path) -> Iterator[tuple[Checkpoint, bool]]:
+    """Yield the checkpoints of the table, then the one that is kept beside the key."""
+    found = rows.execute(text("SELECT seq, count, head, at, signature, heads FROM checkpoints ORDER BY seq"))
+    for seq, count, head, at, signature, heads in found:
+        told = read_heads(heads) if heads else None
+        yield Checkpoint(Head(seq, count, bytes(head)), at, bytes(signature), told), True
     if kept.exists():
         said = orjson.loads(kept.read_bytes())
-        yield said["seq"], said["count"], bytes.fromhex(said["head"]), said["at"], bytes.fromhex(said["signature"])
+        head = Head(said["seq"], said["count"], bytes.fromhex(said["head"]))
+        told = read_heads(said["heads"]) if "heads" in said else None
+        yield Checkpoint(head, said["at"], bytes.fromhex(said["signature"]), told), False
 
 
-def _check_chain(
-    raw: sqlite3.Connection, vouched: dict[int, bytes], bodies: Bodies, report: Report, progress: Progress | None
+def _check_chains(
+    rows: Rows, vouched: Vouched, bodies: Bodies, report: Report, progress: Progress | None
 ) -> dict[str, _Told]:
-    """Follow the chain and return what its events say of each call."""
-    head = Head()
+    """Follow each writer's chain and return what the events say of each call."""
+    head, writer = Head(), ""
     told: dict[str, _Told] = {}
-    for seq, *fields, stored in raw.execute(_EVENTS):
-        event = EventRow(*fields)
+    ended: set[str] = set()
+    streamed = rows.execution_options(stream_results=True, yield_per=_A_TIME)
+    for place, of, number, stored, body, *texts in streamed.execute(text(_EVENTS[rows.dialect.name])):
+        if of != writer:
+            _check_end(vouched, writer, head, report)
+            ended.add(writer)
+            head, writer = Head(), of
+        seq = place if number is None else number
+        event = _row(texts, body)
         report.events += 1
         if seq != head.seq + 1:
             report.found(f"{seq - head.seq - 1} events are missing before this one", seq=seq)
             head = Head(seq - 1, head.count, head.hash)
         head = link(head, event)
-        if head.hash != stored:
+        if head.hash != bytes(stored):
             report.found("the event is not the one that was chained here", seq=seq, call=event.call or None)
-            head = Head(seq, head.count, stored)
-        if seq in vouched and vouched[seq] != head.hash:
+            head = Head(seq, head.count, bytes(stored))
+        if vouched.get(writer, {}).get(seq, head.hash) != head.hash:
             report.found("the chain is not the one that was signed here", seq=seq)
         _listen(event, told, bodies)
-        if progress is not None and report.events % 1000 == 0:
+        if progress is not None and report.events % _A_TIME == 0:
             progress(report.events)
-    if head.seq < report.last_checkpoint:
-        report.found(
-            f"the chain ends at {head.seq}; a checkpoint was signed at {report.last_checkpoint}: it was cut off"
-        )
+    _check_end(vouched, writer, head, report)
+    for missing in vouched.keys() - ended - {writer}:
+        _check_end(vouched, missing, Head(), report)
     return told
+
+
+def _row(texts: Sequence[str], body: bytes) -> EventRow:
+    id, tenant, environment, run, call, type, at = texts
+    return EventRow(id, tenant, environment, run, call, type, at, bytes(body))
+
+
+def _check_end(vouched: Vouched, writer: str, head: Head, report: Report) -> None:
+    last = max(vouched.get(writer, {}), default=0)
+    if head.seq < last:
+        whose = f" of {writer}" if writer else ""
+        report.found(f"the chain{whose} ends at {head.seq}; a checkpoint was signed at {last}: it was cut off")
 
 
 def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
@@ -164,10 +208,12 @@ def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
         said.answer, said.status, said.code = data.get("answer_sha256"), data.get("status"), data.get("code")
 
 
-def _check_calls(raw: sqlite3.Connection, told: dict[str, _Told], report: Report) -> None:
+def _check_calls(rows: Rows, told: dict[str, _Told], report: Report) -> None:
     """Hold the calls' rows against their events."""
     seen: set[str] = set()
-    for id, status, code, request, answer, *facts in raw.execute(_CALLS):
+    for id, status, code, request, answer, *facts in rows.execution_options(
+        stream_results=True, yield_per=_A_TIME
+    ).execute(text(_CALLS)):
         report.calls += 1
         seen.add(id)
         said = told.get(id)
@@ -191,4 +237,4 @@ def _check_calls(raw: sqlite3.Connection, told: dict[str, _Told], report: Report
 
 
 def _digest(sealed: bytes | None) -> str | None:
-    return sha256(sealed).hexdigest() if sealed is not None else None
+    return sha256(bytes(sealed)).hexdigest() if sealed is not None else None

@@ -74,7 +74,7 @@ class Bench:
     async def gateway(self) -> AsyncIterator[tuple[Gateway, Wire]]:
         settings = sandbox_settings(Settings(home=self.home.path, port=0, metrics_port=0, drain_seconds=0))
         if not self.home.ledger.exists():
-            set_up(settings, self.home, sandbox=True)
+            await set_up(settings, self.home, sandbox=True)
         wire = Wire(AiohttpTransport(opened=settings.opened()))
         gateway = Gateway(settings, clock=self.clock, transport=wire)
         for part in (gateway.recovery, gateway.road, gateway.reconciler):

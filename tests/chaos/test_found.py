@@ -26,7 +26,7 @@ async def test_a_write_whose_process_died_is_found_after_a_long_outage_and_not_s
     assert len(bench.simulator.applied) == 1
     bench.clock.ahead += 600
     async with bench.gateway() as (gateway, _):
-        await gateway.recovery.run()
+        await gateway.recovering
         answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
     assert len(bench.simulator.applied) == 1
     assert (answer.status, answer.body["replayed"]) == (200, True)
@@ -78,7 +78,7 @@ async def test_an_effect_that_follows_a_read_has_its_intent_before_it_leaves(
         await wire.lost.wait()
         dying.cancel()
     async with bench.gateway() as (gateway, _):
-        await gateway.recovery.run()
+        await gateway.recovering
         answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
     assert len(bench.simulator.applied) == 1
     assert (answer.status, answer.body["replayed"]) == (200, True)

@@ -12,6 +12,8 @@ from gateway.ledger.sqlite import LedgerInUse
 from tests.gateway.caller import Caller
 from tests.gateway.world import World
 
+pytestmark = pytest.mark.embedded
+
 NOTE = {"box": "red", "text": "hi"}
 
 
@@ -104,7 +106,7 @@ async def test_a_restore_opens_a_new_epoch_and_writes_wait_for_an_operator(
     assert await accept(world.settings, world.home, by="test") is False
     await world.start()
     assert (await bot.run("toy.note.create", NOTE, key="k2")).status == 200
-    assert world.check().intact
+    assert (await world.check()).intact
     kinds = [(type, data.get("what")) for type, data in await world.events(tenant="") if type == "admin"]
     assert kinds == [("admin", "restore"), ("admin", "restore.accept")]
 

@@ -1,7 +1,6 @@
 """What a crash left is settled by what the action declares: native, natural, reconcile, safe, unknowable."""
 
 import asyncio
-import sqlite3
 from typing import Any
 
 import aiohttp
@@ -25,11 +24,7 @@ async def drop(world: World, bot: Caller, action: str, value: Any, part: str, wh
 
 
 async def only_call(world: World) -> str:
-    raw = sqlite3.connect(world.home.ledger)
-    try:
-        return str(raw.execute("SELECT id FROM calls ORDER BY id DESC").fetchone()[0])
-    finally:
-        raw.close()
+    return str((await world.behind("SELECT id FROM calls ORDER BY id DESC"))[0][0])
 
 
 async def settled(bot: Caller, call: str) -> Any:
@@ -253,9 +248,7 @@ async def test_a_freeze_holds_recovery_until_it_is_lifted(world: World, bot: Cal
     await world.lift(freeze)
     call = await drop(world, bot, "toy.copy.create", {"text": "x"}, "/copies", "before")
     world.clock.slept.clear()
-    with sqlite3.connect(world.home.ledger) as connection:
-        connection.execute("UPDATE freezes SET lifted_at=NULL")
-    connection.close()
+    await world.behind("UPDATE freezes SET lifted_at=NULL")
     await world.start()
     while len(world.clock.slept) < 3:
         await asyncio.sleep(0.01)
@@ -271,9 +264,7 @@ async def test_recovery_sends_nothing_that_today_would_not_be_allowed(world: Wor
     grant = await world.grant(agent, link)
     await drop(world, agent, "toy.order.create", ORDER, "/orders", "before")
     call = await only_call(world)
-    with sqlite3.connect(world.home.ledger) as connection:
-        connection.execute("UPDATE grants SET autonomy=? WHERE id=?", (autonomy, grant))
-    connection.close()
+    await world.behind("UPDATE grants SET autonomy=:autonomy WHERE id=:id", autonomy=autonomy, id=grant)
     reached = world.reached()
     await world.start()
     assert (await settled(agent, call))["status"] == "outcome_unknown"
@@ -285,9 +276,7 @@ async def test_recovery_of_a_call_whose_grant_was_taken_back_is_unknown(world: W
     link = await world.connection("toy/main")
     grant = await world.grant(agent, link)
     await drop(world, agent, "toy.order.create", ORDER, "/orders")
-    with sqlite3.connect(world.home.ledger) as connection:
-        connection.execute("UPDATE grants SET revoked_at='2026-01-01T00:00:00.000Z' WHERE id=?", (grant,))
-    connection.close()
+    await world.behind("UPDATE grants SET revoked_at='2026-01-01T00:00:00.000Z' WHERE id=:id", id=grant)
     reached = world.reached()
     await world.start()
     for _ in range(200):
@@ -311,10 +300,8 @@ async def test_one_call_that_cannot_be_opened_keeps_no_other_from_being_settled(
         await asyncio.sleep(0)
     await world.crash()
     await asyncio.gather(*tasks, return_exceptions=True)
-    with sqlite3.connect(world.home.ledger) as connection:
-        broken, good = (row[0] for row in connection.execute("SELECT id FROM calls WHERE status='running' ORDER BY id"))
-        connection.execute("UPDATE calls SET request=x'0100010203' WHERE id=?", (broken,))
-    connection.close()
+    broken, good = [row[0] for row in await world.behind("SELECT id FROM calls WHERE status='running' ORDER BY id")]
+    await world.behind("UPDATE calls SET request=:bad WHERE id=:id", bad=bytes.fromhex("0100010203"), id=broken)
     await world.start()
     assert (await settled(bot, good))["status"] == "succeeded"
 

@@ -63,7 +63,7 @@ async def test_readiness_tells_of_the_drain_and_of_the_ledger(world: World, bot:
 async def test_a_stop_signs_the_chains_last_link(world: World, bot: Caller) -> None:
     await bot.run("toy.order.create", ORDER, key="k1")
     await world.stop()
-    report = world.check()
+    report = await world.check()
     assert report.intact
     assert report.last_checkpoint == report.events > 0
     await world.start()

@@ -156,6 +156,7 @@ async def test_what_callers_invent_makes_no_new_labels(world: World, bot: Caller
     assert (await metrics(world)).count("\n") == before
 
 
+@pytest.mark.embedded
 async def test_vendors_answers_and_the_ledgers_state_are_shown(world: World, bot: Caller) -> None:
     await bot.run("toy.note.create", NOTE, key="k1")
     await bot.run("toy.odd.fail", {"status": 404})

@@ -4,6 +4,7 @@ Waits of the gateway take no time (its clock moves instead). `crash` drops the g
 was under way is settled; `start` puts a new one over the same home.
 """
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,13 @@ from gateway.app import Gateway
 from gateway.approvals import Approval
 from gateway.clock import stamp
 from gateway.ids import new_id
-from gateway.installation import Home, set_up
-from gateway.ledger.checkpoint import Signer
-from gateway.ledger.verify import Report, verify
+from gateway.installation import Derived, Home, ledger_of, load_master_key, set_up, signer_of
+from gateway.ledger.verify import Report, verify, verify_file
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.upstream.transport import AiohttpTransport
+from tests.gateway import postgres
 from tests.gateway.caller import Caller
 from tests.gateway.clock import MovableClock
 from tests.gateway.toy import toy_connector
@@ -53,9 +54,20 @@ def settings_for(home: Path, **more: Any) -> Settings:
     return Settings(**(given | more))
 
 
-def fresh_home(path: Path) -> str:
-    """Set up an installation and return its operator token."""
-    return set_up(settings_for(path), Home(path), sandbox=False)
+async def fresh_home(path: Path) -> str | None:
+    """Set up an installation, and return the database that is the template of its copies, where there is one."""
+    if not postgres.ON_POSTGRES:
+        await set_up(settings_for(path), Home(path), sandbox=False)
+        return None
+    name = await postgres.create()
+    await set_up(settings_for(path, database_url=postgres.url_of(name)), Home(path), sandbox=False)
+    (path / "template").write_text(name)
+    return name
+
+
+def template_of(path: Path) -> str:
+    """Return the database that a copied home goes with."""
+    return (path / "template").read_text()
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class World:
         self.github = GitHubSimulator(clock=lambda: self.clock.now().timestamp())
         self.toy = Toyshop(clock=lambda: self.clock.now().timestamp())
         self.telemetry = telemetry
+        self.database: str | None = None
         self.gateway: Gateway
         self.valve: Valve
         self._places: set[tuple[str, str]] = set()
@@ -87,6 +100,9 @@ class World:
     async def open(self) -> None:
         """Start the vendors and the gateway."""
         self.session = ClientSession()
+        if postgres.ON_POSTGRES:
+            self.database = await postgres.create(template_of(self.home.path))
+            self.settings = self.settings.model_copy(update={"database_url": postgres.url_of(self.database)})
         await self.github.start()
         await self.toy.start()
         await self.start()
@@ -132,6 +148,8 @@ class World:
         await self.gateway.stop()
         await self.github.stop()
         await self.toy.stop()
+        if self.database is not None:
+            await postgres.drop(self.database)
 
     async def place(self, tenant: str, environment: str, domains: Sequence[str] = ("acme.example",)) -> None:
         """Make a tenant and an environment where they are not there yet."""
@@ -321,6 +339,15 @@ class World:
         """Return what a query gives."""
         return await self.gateway.database.read(lambda rows: rows.execute(text(statement), values).fetchall())
 
+    async def behind(self, statement: str, **values: Any) -> list[Any]:
+        """Do something in the ledger while no gateway runs, and return its rows."""
+
+        def job(rows: Rows) -> list[Any]:
+            found = rows.execute(text(statement), values)
+            return list(found.fetchall()) if found.returns_rows else []
+
+        return await ledger_of(self.settings, self.home).run(job)
+
     async def events(self, **where: str) -> list[tuple[str, dict[str, Any]]]:
         """Return type and opened data of the chain's events, in order."""
         condition = " AND ".join(f"{name}=:{name}" for name in where) or "1=1"
@@ -355,11 +382,15 @@ class World:
     async def verify(self) -> Report:
         """Check the ledger as the command does."""
         await self.gateway._checkpoints.sign()
-        return self.check()
+        return await self.check()
 
-    def check(self) -> Report:
-        signer = Signer.load_or_create(self.home.audit_key)
-        return verify(self.home.ledger, signer, self.home.checkpoint, self.gateway.bodies)
+    async def check(self) -> Report:
+        """Check it as it is, whether or not a gateway runs."""
+        signer = signer_of(self.settings, self.home, Derived.of(load_master_key(self.settings, self.home)))
+        bodies, kept = self.gateway.bodies, self.home.checkpoint
+        if self.database is None:
+            return await asyncio.to_thread(verify_file, self.home.ledger, signer, kept, bodies)
+        return await ledger_of(self.settings, self.home).run(lambda rows: verify(rows, signer, kept, bodies))
 
 
 def _insert(rows: Rows, table: str, values: Mapping[str, Any], at: str, *, versioned: bool = True) -> None:

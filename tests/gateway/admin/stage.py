@@ -47,14 +47,15 @@ class Stage:
         settings = Settings(
             home=folder, port=0, metrics_port=0, opened_networks=["127.0.0.0/8"], public_url=None, trace_ratio=0
         )
-        home = Home(folder)
-        self.first_token = set_up(settings, home, sandbox=False, clock=self.clock)
-        self.gateway = Gateway(settings, clock=self.clock, registry=Registry([desk_connector()]))
+        self.settings = settings
         self.tokens: dict[str, str] = {}
         self.numbers = itertools.count()
 
     async def start(self) -> None:
         await self.desk.start()
+        home = Home(self.settings.home)
+        self.first_token = await set_up(self.settings, home, sandbox=False, clock=self.clock)
+        self.gateway = Gateway(self.settings, clock=self.clock, registry=Registry([desk_connector()]))
         await self.gateway.start()
         self.services = self.gateway.admin
         self.url = self.gateway.url

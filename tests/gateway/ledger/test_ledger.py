@@ -17,6 +17,8 @@ from gateway.ledger.sqlite import LedgerInUse, SqliteDatabase
 from tests.gateway.caller import Caller
 from tests.gateway.world import World
 
+pytestmark = pytest.mark.embedded
+
 NOTE = {"box": "red", "text": "hi"}
 
 

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from gateway.ledger import migrate
@@ -13,14 +11,13 @@ from gateway.ledger.migrate import NEWEST, LedgerTooNew, upgrade, version_of
 from gateway.ledger.schema import metadata
 from gateway.ledger.sqlite import connect, engine_over
 
+pytestmark = pytest.mark.embedded
+
 
 def run(path: Path, to: str) -> None:
     raw = connect(path)
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
     with engine_over(raw).connect() as connection:
-        config.attributes["connection"] = connection
-        (command.upgrade if to > (version_of(raw) or "") else command.downgrade)(config, to)
+        migrate.run(connection, to)
     raw.close()
 
 

@@ -19,6 +19,8 @@ from gateway.ledger.record import EventRow
 from tests.gateway.caller import Caller
 from tests.gateway.world import World
 
+pytestmark = pytest.mark.embedded
+
 Tamper = Callable[[sqlite3.Connection], object]
 
 
@@ -110,7 +112,7 @@ TAMPERS: dict[str, Tamper] = {
     "a removed call": sql("DELETE FROM calls WHERE key='k0'"),
     "an invented call": sql(
         "INSERT INTO calls SELECT 'call_x', tenant, environment, agent, run, action, connection, status, code, key,"
-        " digest, created_at, finished_at, request, answer FROM calls WHERE key='k0'"
+        " digest, created_at, finished_at, request, answer, owner FROM calls WHERE key='k0'"
     ),
 }
 
@@ -122,7 +124,7 @@ async def test_it_finds(world: World, bot: Caller, what: str) -> None:
     with sqlite3.connect(world.home.ledger) as raw:
         TAMPERS[what](raw)
     raw.close()
-    report = world.check()
+    report = await world.check()
     assert not report.intact
     assert report.findings[0].problem
     await world.start()
@@ -166,7 +168,7 @@ async def test_a_call_that_an_operator_resolved_is_intact(world: World, bot: Cal
 async def test_it_works_on_a_live_ledger(world: World, bot: Caller) -> None:
     writing = asyncio.gather(*(bot.run("toy.order.create", {"item": str(n)}, key=str(n)) for n in range(60)))
     for _ in range(5):
-        report = await asyncio.to_thread(world.check)
+        report = await world.check()
         assert report.intact, report.findings
     await writing
 

@@ -1,0 +1,13 @@
+"""Where a PostgreSQL ledger is, and how long it may take."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`url` may hold a password: it is never shown. Times are seconds; `readers` are connections."""
+
+    url: str = field(repr=False)
+    connect_seconds: float = 5.0
+    statement_seconds: float = 30.0
+    readers: int = 8

@@ -1,0 +1,46 @@
+"""Databases for tests: each a copy of a template, made and dropped over the server that the tests are given.
+
+`GATEHOUSE_TESTS_POSTGRES` is its URL; without it the server of this machine is asked.
+"""
+
+import asyncio
+import os
+from uuid import uuid4
+
+import asyncpg
+
+SERVER = os.environ.get("GATEHOUSE_TESTS_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+ON_POSTGRES = os.environ.get("GATEHOUSE_TESTS_LEDGER") == "postgresql"
+
+
+def url_of(name: str) -> str:
+    """Return the URL of a database."""
+    return SERVER.rpartition("/")[0] + "/" + name
+
+
+async def create(template: str | None = None) -> str:
+    """Make a database and return its name."""
+    name = f"gatehouse_test_{uuid4().hex}"
+    await _run(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+    return name
+
+
+async def drop(name: str) -> None:
+    """Drop a database, whoever is still connected."""
+    await _run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def _run(statement: str) -> None:
+    # CREATE DATABASE locks its template: tests that run side by side may meet there.
+    for attempt in range(50):
+        connection = await asyncpg.connect(SERVER)
+        try:
+            await connection.execute(statement)
+        except asyncpg.ObjectInUseError:
+            if attempt == 49:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+        finally:
+            await connection.close()
