@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connectors.sdk.model import PageQuery
+from connectors.sdk.model import CursorQuery, PageQuery
 from gateway.call import Agent, Judged
 from gateway.limits import Charge, Limiter, Policy, Standing, refuse
 
@@ -98,4 +98,6 @@ def _a_minute(name: str, quota: int) -> Policy:
 def _records(judged: Judged) -> int:
     """A page counts as many records as it may bring."""
     given = judged.typed.input
+    if isinstance(given, CursorQuery):
+        return given.page_records
     return given.limit if isinstance(given, PageQuery) else judged.records

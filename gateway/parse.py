@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from connectors.sdk.errors import InvalidInput, Issue, MalformedRequest
-from connectors.sdk.model import PageQuery
+from connectors.sdk.model import CursorQuery, PageQuery
 from gateway import body
 from gateway.call import Resolved, Typed
 from gateway.cursor import Cursors
@@ -37,7 +37,7 @@ class Parser:
         key = target.call.asked.options.key
         typed = Typed(target, value, given, digest, key, "")
         typed.marker = self._idempotency.marker(target.call.agent, key) if key else ""
-        if isinstance(given, PageQuery) and given.cursor is not None:
+        if isinstance(given, PageQuery | CursorQuery) and given.cursor is not None:
             typed.trail, plain = parted(self._cursors.open(given.cursor, cursor_binding(target, value)))
             typed.input = given.model_copy(update={"cursor": plain})
         return typed

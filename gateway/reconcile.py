@@ -69,7 +69,8 @@ class Reconciler:
         """Read whether the effect is there. Returns the output, or None where it was not found or not readable.
 
         A read that fails because the vendor is not well is no look: it is repeated while `until` allows
-        (monotonic seconds).
+        (monotonic seconds). An `OutcomeUnknown` of the strategy goes to the caller: it saw that somebody else acted in
+        between, so nothing may be sent again.
         """
         strategy = typed.target.action.idempotency
         if not isinstance(strategy, Reconcile | NaturalKey):
@@ -82,6 +83,8 @@ class Reconciler:
                 await self._sleep(wait)
             try:
                 found: Any = await drive(strategy.find(api, typed.input), answers)  # type: ignore[arg-type]
+            except OutcomeUnknown:
+                raise
             except ActionError as error:
                 readable = not error.retryable
                 continue

@@ -13,7 +13,7 @@ import structlog
 
 from connectors.sdk import Action, Connector
 
-SHIPPED = ("github", "jira", "zendesk")
+SHIPPED = ("github", "jira", "salesforce", "zendesk")
 _log = structlog.get_logger("gatehouse.registry")
 
 

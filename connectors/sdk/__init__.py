@@ -30,7 +30,7 @@ from connectors.sdk.facts import (
     Undo,
     Unknowable,
 )
-from connectors.sdk.model import Done, FileRef, Input, Output, Page, PageQuery, SecretText, StoredFile
+from connectors.sdk.model import CursorQuery, Done, FileRef, Input, Output, Page, PageQuery, SecretText, StoredFile
 from connectors.sdk.quota import Quota, Throttled
 from connectors.sdk.upstream import Repeated, Upstream, strip_markers
 
@@ -44,6 +44,7 @@ __all__ = [
     "ConstraintDenied",
     "CustomField",
     "CustomFields",
+    "CursorQuery",
     "DeclarationError",
     "Done",
     "Effect",

@@ -78,8 +78,9 @@ class Native:
 class NaturalKey:
     """The vendor refuses a second record with the same `fields`, so sending again is safe.
 
-    After a repeat was refused as a duplicate, `find(api, input)` returns the record if it is the one that this
-    call would have made, else None.
+    Before a repeat, and after one was refused as a duplicate, `find(api, input)` returns the record if it is the one
+    that this call would have made, else None. It raises `OutcomeUnknown` where somebody else acted in between and a
+    repeat could undo that: then nothing is sent again.
     """
 
     fields: tuple[str, ...]

@@ -38,6 +38,24 @@ class PageQuery(Input):
     )
 
 
+class CursorQuery(Input):
+    """An input that reads a list whose vendor decides how long a page is. The cursor is as for `PageQuery`.
+
+    `page_records` is how many records a page may bring, for limits that count records.
+    """
+
+    cursor: str | None = Field(
+        default=None,
+        max_length=2048,
+        description="`next_cursor` of the page before; leave out for the first.",
+    )
+
+    @property
+    def page_records(self) -> int:
+        """At most so many."""
+        return 2_000
+
+
 class Page(Output, Generic[ItemT]):
     """One page of a list. `next_cursor` is null on the last page."""
 

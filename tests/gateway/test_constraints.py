@@ -210,6 +210,25 @@ async def test_a_page_counts_as_many_records_as_it_may_bring(world: World) -> No
     assert len(world.reached()) == 2
 
 
+async def test_a_page_whose_length_the_vendor_decides_counts_as_what_it_may_bring(world: World) -> None:
+    agent = await world.caller(constraints={"max_records_per_hour": 2})
+    for status in (200, 200, 429):
+        assert (await agent.run("toy.note.walk", {"box": "red"})).status == status
+    assert len(world.reached()) == 2
+
+
+async def test_a_cursor_without_a_limit_is_sealed_and_opened_too(world: World, bot: Caller) -> None:
+    for text in ("a", "b"):
+        assert (await bot.run("toy.note.create", {"box": "walk", "text": text}, key=text)).status == 200
+    first = (await bot.run("toy.note.walk", {"box": "walk"})).output
+    second = (await bot.run("toy.note.walk", {"box": "walk", "cursor": first["next_cursor"]})).output
+    forged = await bot.run("toy.note.walk", {"box": "walk", "cursor": "1"})
+
+    assert [first["items"][0]["text"], second["items"][0]["text"]] == ["a", "b"]
+    assert second["next_cursor"] is None
+    assert (forged.status, forged.code) == (400, "invalid_cursor")
+
+
 async def test_one_call_over_the_whole_hourly_bound_is_refused_for_good(world: World) -> None:
     agent = await world.caller(constraints={"max_records_per_hour": 10})
     reply = await agent.run("toy.note.tag", {"box": "red", "ids": list(range(11))}, key="k")

@@ -1,4 +1,4 @@
-"""Repeats under the vendor's own key."""
+"""Repeats under the vendor's own key, and under one of the record itself."""
 
 from connectors.sdk.exchange import Response
 from gateway.upstream.transport import Outbound
@@ -45,3 +45,15 @@ async def test_a_key_that_stays_at_work_leaves_the_outcome_unknown(world: World,
 
     assert (status, code) == (502, "outcome_unknown")
     assert len(world.toy.applied) == 1
+
+
+async def test_nothing_is_sent_again_where_somebody_else_acted_in_between(world: World, bot: Caller) -> None:
+    world.toy.labels["bug"] = {"id": 1, "name": "bug", "color": "repainted"}
+    world.toy.faults.add({"match": "POST /labels", "fault": "reset_before"})
+
+    reply = await bot.run("toy.label.create", {"name": "bug"}, key="k1")
+
+    assert (reply.status, reply.code) == (502, "outcome_unknown")
+    assert "painted the label" in reply.body["detail"]
+    assert [path for path in world.reached() if path.startswith("POST")] == ["POST /labels"]
+    assert world.applied() == []

@@ -150,6 +150,15 @@ async def test_a_unique_field_of_somebody_elses_record_is_not_ours(world: World,
     assert (found["status"], found["error"]["code"]) == ("failed", "upstream_rejected")
 
 
+async def test_a_restart_sends_nothing_again_where_somebody_else_acted_in_between(world: World, bot: Caller) -> None:
+    call = await drop(world, bot, "toy.label.create", {"name": "bug"}, "/labels", "before")
+    world.toy.labels["bug"] = {"id": 1, "name": "bug", "color": "repainted"}
+    await world.start()
+    found = await settled(bot, call)
+    assert (found["status"], found["error"]["code"]) == ("outcome_unknown", "outcome_unknown")
+    assert world.applied() == []
+
+
 async def test_two_effects_under_a_vendors_key_have_keys_of_their_own(world: World, bot: Caller) -> None:
     reply = await bot.run("toy.order.bill", ORDER, key="k1")
     assert reply.status == 200, reply.body

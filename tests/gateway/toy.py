@@ -10,6 +10,7 @@ from connectors.sdk import (
     Account,
     Connector,
     ConstraintDenied,
+    CursorQuery,
     CustomField,
     CustomFields,
     Done,
@@ -40,6 +41,7 @@ from connectors.sdk import (
     choice,
     strip_markers,
 )
+from connectors.sdk.errors import OutcomeUnknown
 
 BOX = Resource("{box}", canonical=str.lower)
 SETTLE = timedelta(seconds=5)
@@ -80,6 +82,14 @@ class PublicNote(Output):
 
 class ListNotes(PageQuery):
     box: str
+
+
+class WalkNotes(CursorQuery):
+    box: str
+
+    @property
+    def page_records(self) -> int:
+        return 1
 
 
 class SearchNotes(PageQuery):
@@ -318,6 +328,12 @@ def _notes(toy: Connector) -> None:
         """List the notes of a box."""
         response = await api.get(path, query, params={"start": query.cursor, "size": query.limit})
         found = api.read(_Notes, response)
+        return Page[PublicNote](items=found.items, next_cursor=found.next)
+
+    @toy.action("note.walk", scopes={"toy:note:read"}, effect=Effect.READ, resource=BOX, vendor_scopes={"notes"})
+    async def walked(api: Upstream, query: WalkNotes) -> Page[PublicNote]:
+        """List the notes of a box, as many on a page as the shop likes."""
+        found = api.read(_Notes, await api.get(path, query, params={"start": query.cursor, "size": 1}))
         return Page[PublicNote](items=found.items, next_cursor=found.next)
 
     @toy.action(
@@ -635,6 +651,8 @@ def _repeats(toy: Connector) -> None:
             found = api.read(Label, await api.get("/labels/{name}", new))
         except UpstreamNotFound:
             return None
+        if found.color == "repainted":
+            raise OutcomeUnknown("Somebody has painted the label since.")
         return found if found.color == new.color else None
 
     @toy.action(
