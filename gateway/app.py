@@ -257,7 +257,7 @@ class Gateway:
     def _wire_admin(self, clock: Clock, settings: Settings, derived: Derived) -> None:
         data_keys, records = DataKeys(self.database, self.bodies, clock), Records(self.bodies)
         grants = Grants(self.control, self.registry)
-        probing = Probing(self.store, self.tokens, self.prober, self.freezes)
+        probing = Probing(self.store, self.tokens, self.prober, self.freezes, settings.opened())
 
         async def check_ledger() -> dict[str, object]:
             bodies, kept = Bodies(derived.bodies), self.home.checkpoint

@@ -1,7 +1,18 @@
 """All that a connector author imports."""
 
 from connectors.sdk.action import Action, DeclarationError
-from connectors.sdk.auth import Account, AppInstallation, BasicToken, OAuthUser, StaticToken
+from connectors.sdk.auth import (
+    Account,
+    AppInstallation,
+    Assertion,
+    BasicToken,
+    ClientCredentials,
+    JwtBearer,
+    OAuthUser,
+    RootInToken,
+    SignedToken,
+    StaticToken,
+)
 from connectors.sdk.connector import Connector
 from connectors.sdk.errors import (
     ActionError,
@@ -38,7 +49,9 @@ __all__ = [
     "Action",
     "ActionError",
     "AppInstallation",
+    "Assertion",
     "BasicToken",
+    "ClientCredentials",
     "Connector",
     "ConstraintDenied",
     "DeclarationError",
@@ -48,6 +61,7 @@ __all__ = [
     "Input",
     "InvalidInput",
     "Irreversible",
+    "JwtBearer",
     "Located",
     "Native",
     "NaturalKey",
@@ -60,9 +74,11 @@ __all__ = [
     "Repeated",
     "Resource",
     "Response",
+    "RootInToken",
     "Safe",
     "Searched",
     "SecretText",
+    "SignedToken",
     "StaticToken",
     "StoredFile",
     "Throttled",

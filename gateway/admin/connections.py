@@ -114,10 +114,10 @@ class Connections:
             return await self._linked(place, by, link, "connection.create", row, lambda rows: _insert(rows, row))
         credential = credential_of(method, wanted.credential)
         connection = read_connection(row)
-        tried = Tried(credential, None)
+        tried = Tried(credential, None, base_url)
         if wanted.test:
             tried = await self._probing.attempt(connector, connection, credential)
-        row |= self._standing(tried.account, tried.reason)
+        row |= {"base_url": tried.base_url, **self._standing(tried.account, tried.reason)}
         await self._store.put(where_of(connection), tried.credential, expected=0)
         try:
             await self._change(lambda rows: _insert(rows, row), place, by, "connection.create", None, row)
@@ -211,7 +211,7 @@ class Connections:
                     hint="Reconnect again when the vendor answers.",
                 )
             check_same_account(connection, tried.account)
-            values = {"method": method.id, **self._standing(tried.account, None)}
+            values = {"method": method.id, "base_url": tried.base_url, **self._standing(tried.account, None)}
             await self._replace(connection, tried.credential)
             await self._change(
                 lambda rows: update(rows, connections, row, values), place, by, "connection.reconnect", row, values

@@ -64,6 +64,11 @@ class Prober:
             account = replace(account, granted=token.granted)
         return account
 
+    async def root(self, connection: Connection) -> str | None:
+        """Return the API's root that the vendor names with a new token. Raises `ConnectionUnhealthy`, `TryLater`."""
+        connector = self._registry.connectors[connection.connector]
+        return (await self._tokens.token(connector, connection, connector.auth[connection.method])).root
+
     def _trip(self, connection: Connection, waiting: list[EventRow]) -> Trip:
         def check() -> None:
             self._freezes.check_caller(connection.tenant, connection.environment, "")
