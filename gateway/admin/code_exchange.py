@@ -125,7 +125,7 @@ class CodeExchange:
         if session.candidate is not None:
             where = session.where(session.candidate)
             self._tokens.forget(where)
-            await self._store.delete(where)
+            await self._store.erase(where)
 
     async def _root(self, session: OAuthSession, connector: Connector, method: OAuthUser, got: Exchanged) -> str:
         """Return the API's root. Raises `ConsentRefused` for one that the connector does not declare."""

@@ -122,7 +122,7 @@ class Connections:
         try:
             await self._change(lambda rows: _insert(rows, row), place, by, "connection.create", None, row)
         except BaseException:
-            await self._store.delete(where_of(connection))  # no row will ever lead to it
+            await self._store.erase(where_of(connection))  # no row will ever lead to it
             raise
         return await self.get(place, row["id"])
 
@@ -250,7 +250,7 @@ class Connections:
             row = await self._found(place, reference)
             check_version(row["version"], version)
             revoked = await self._revoke(row)
-            await self._discard(row)
+            await self._erase(row)
             at = stamp(self._control.clock.now())
             ended = await self._control.change(
                 lambda rows: _delete(rows, row, at),
@@ -370,6 +370,11 @@ class Connections:
     async def _discard(self, row: RowMapping) -> None:
         where = where_of(read_connection(row))
         await self._store.delete(where)
+        self._tokens.forget(where)
+
+    async def _erase(self, row: RowMapping) -> None:
+        where = where_of(read_connection(row))
+        await self._store.erase(where)
         self._tokens.forget(where)
 
     async def _revoke(self, row: RowMapping) -> bool:

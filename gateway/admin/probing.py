@@ -75,7 +75,7 @@ class Probing:
             return Tried(await self._store.get(where) or credential, account, candidate.base_url, reason)
         finally:
             self._tokens.forget(where)
-            await self._store.delete(where)
+            await self._store.erase(where)
 
     async def account(self, connection: Connection) -> Account:
         """Return the account behind a stored connection. Raises what the vendor's answer means."""

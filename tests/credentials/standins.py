@@ -83,6 +83,9 @@ class MemoryStore:
     async def delete(self, where: Where) -> None:
         self.rows.pop(where, None)
 
+    async def erase(self, where: Where) -> None:
+        self.rows.pop(where, None)
+
     async def close(self) -> None:
         return None
 
