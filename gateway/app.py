@@ -91,6 +91,7 @@ from gateway.upstream.budget import VendorQuota
 from gateway.upstream.road import Road
 from gateway.upstream.tokens import ConnectionTokens
 from gateway.upstream.transport import AiohttpTransport, Transport, opens_loopback
+from gateway.vault import vault_of
 from gateway.waiters import Waiters
 from gateway.waiting import Waiting
 
@@ -138,7 +139,8 @@ class Gateway:
         self.freezes = Freezes()
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
         self.control = Control(self.database, self.events, self.directory, clock)
-        self.store = EmbeddedStore(self.home.credentials, master)
+        self.vault = vault_of(settings)
+        self.store = self.vault.store if self.vault is not None else EmbeddedStore(self.home.credentials, master)
         self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
         self.limiter = MemoryLimiter(clock.monotonic)
         self.signer = Signer.load_or_create(self.home.audit_key)
@@ -302,6 +304,8 @@ class Gateway:
         for tenant, number, wrapped in await self.database.read(_data_keys):
             self.bodies.load(tenant, number, wrapped)
         await self.directory.refresh()
+        if self.vault is not None:
+            self._spawn(self.vault.session.run())
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())

@@ -9,10 +9,14 @@ version (`max_versions=1`), so that a token that was replaced is gone; the store
 from collections.abc import Mapping
 from typing import cast
 
+import structlog
+
+from connectors.sdk.errors import SecretStoreUnavailable
 from credentials.store import Credential, CredentialCorrupted, VersionConflict, Where
 from credentials.vault_calls import Answer, Invalid, NotThere, operators_turn
 from credentials.vault_session import VaultSession, segment
 
+_log = structlog.get_logger("gatehouse.vault")
 # What is written where a credential was destroyed: versions go on growing over it, so an old writer cannot win.
 _GONE: Mapping[str, object] = {"destroyed": True}
 _MISMATCH = "check-and-set parameter did not match the current version"
@@ -28,8 +32,16 @@ class VaultStore:
         self._mount = mount.strip("/")
 
     async def open(self) -> None:
-        """Log in now, so that what is wrong is found at start. Raises `SecretStoreUnavailable`."""
-        await self._session.open()
+        """Log in now, so that what is set up wrongly is found at start. Raises `SecretStoreUnavailable`.
+
+        A Vault that is only away or sealed is no reason not to start: the session goes on trying.
+        """
+        try:
+            await self._session.open()
+        except SecretStoreUnavailable as error:
+            if not error.retryable:
+                raise
+            _log.warning("vault_unavailable", reason=error.detail)
 
     async def get(self, where: Where) -> Credential | None:
         """Return the credential, or None. Raises `CredentialCorrupted`."""

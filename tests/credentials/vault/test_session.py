@@ -206,7 +206,7 @@ async def test_a_sealed_vault_is_unavailable_and_serves_again_when_it_is_unseale
     with pytest.raises(SecretStoreUnavailable, match="sealed"):
         await store.put(ground.where(), ONE, expected=1)
     with pytest.raises(SecretStoreUnavailable, match="sealed"):
-        await ground.store(login=ground_login_offline(ground)).open()
+        await ground.session(ground_login_offline(ground)).open()
     ground.root.sys.submit_unseal_key(standin.unseal_key)
     found = await store.get(ground.where())
     assert found is not None
@@ -373,7 +373,7 @@ async def test_a_namespace_is_a_world_of_its_own(ground: Ground, standin: VaultS
     assert await inside.put(ground.where("conn_2"), ONE, expected=0) == 1
     assert await ground.store().get(ground.where("conn_2")) is None
     with pytest.raises(SecretStoreUnavailable, match="does not accept"):
-        await ground.store(login=login, namespace="nobody").open()
+        await ground.session(login, namespace="nobody").open()
 
 
 async def test_nothing_of_a_secret_is_logged_or_shown(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
