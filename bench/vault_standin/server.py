@@ -1,6 +1,7 @@
 """The stand-in's HTTP side: a thread a connection, one lock over all that is kept."""
 
 import secrets
+import ssl
 import threading
 import time
 import uuid
@@ -24,24 +25,26 @@ class VaultStandIn:
     """A server on loopback. Everything that happens to a real Vault can be done to it: see the methods.
 
     `seen` are the requests that arrived, as method and path; `most_at_once` how many were inside at a time. `standby`
-    is the status of its health where it is none but a standby, `redirect` whereto it sends requests then; `drops` is
-    how many requests from now on are served without an answer.
+    is the status of its health where it is none but a standby, `redirect` whereto it sends requests then; `drops` are
+    methods of which the next request is served without an answer.
     """
 
-    def __init__(self, *, root_token: str | None = None, port: int = 0) -> None:
+    def __init__(self, *, root_token: str | None = None, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Take a `tls` context with a certificate to serve https."""
         self.clock = Clock()
         self.root_token = root_token or f"hvs.{secrets.token_urlsafe(24)}"
         self.unseal_key = secrets.token_hex(16)
         self.sealed = False
         self.standby: int | None = None
         self.slow_seconds = 0.0
-        self.drops = 0
+        self.drops: list[str] = []
         self.page: bytes | None = None
         self.redirect: str | None = None
         self.seen: list[tuple[str, str]] = []
         self.most_at_once = 0
         self._inside = 0
         self._port = port
+        self._tls = tls
         self._realms: dict[str, Realm] = {"": Realm(self.clock, self.root_token)}
         self._lock = threading.RLock()
         self._server: _Server | None = None
@@ -50,12 +53,16 @@ class VaultStandIn:
     @property
     def url(self) -> str:
         """The address, which stays the same over a restart."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls is not None else 'http'}://127.0.0.1:{self._port}"
 
     def start(self) -> "VaultStandIn":
         """Listen. What was kept before a `stop` is still there: a real Vault keeps it on disk."""
         self._server = _Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_address[1]
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
@@ -258,8 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = {}
         headers = {name.lower(): value for name, value in self.headers.items()}
         status, said = vault.answer(method, unquote(parts.path), headers, {**query, **body})
-        if vault.drops > 0:  # the request was served, and nobody hears of it
-            vault.drops -= 1
+        if method in vault.drops:  # the request was served, and nobody hears of it
+            vault.drops.remove(method)
             self.close_connection = True
             return
         content = orjson.dumps(said) if said is not None else b""

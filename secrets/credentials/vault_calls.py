@@ -112,12 +112,12 @@ class VaultCalls:
         if client is None:
             session = requests.Session()
             session.trust_env = False
+            session.verify = self._address.ca_file or True  # hvac looks at the session's, and not at its own argument
             make: Any = hvac.Client  # untyped, and its guessed types are too narrow
             client = self._kept.client = make(
                 url=self._address.url,
                 namespace=self._address.namespace,
                 timeout=self._address.timeout_seconds,
-                verify=self._address.ca_file or True,
                 session=session,
                 # A standby redirects to an address of its own choice, and the token would go along.
                 allow_redirects=False,

@@ -177,7 +177,7 @@ async def test_a_new_pair_outlives_an_answer_of_vault_that_was_lost(
     standin = ground.standin
 
     async def lose_the_next() -> None:
-        standin.drops = 1
+        standin.drops = ["POST"]
 
     vendor.before = lose_the_next
     assert (await replica(ground, clock).token_for(target, method=OAUTH)).value == "a2"
@@ -217,7 +217,7 @@ async def test_a_marker_that_was_written_and_whose_answer_was_lost_is_taken_back
 
     async def unheard(where: Where, credential: Credential, *, expected: int) -> int:
         store.put = put  # type: ignore[method-assign]
-        standin.drops = 1
+        standin.drops = ["POST"]
         return await put(where, credential, expected=expected)
 
     store.put = unheard  # type: ignore[method-assign]
@@ -226,6 +226,35 @@ async def test_a_marker_that_was_written_and_whose_answer_was_lost_is_taken_back
     assert vendor.presented == []
     assert (await tokens.token_for(target, method=OAUTH)).value == "a2"
     assert vendor.presented == ["r1"]
+
+
+@pytest.mark.respx(assert_all_called=False)
+async def test_a_marker_that_could_not_be_taken_back_does_not_bring_a_deleted_credential_back(
+    ground: Ground, clock: Clock, vendor: Vendor, target: Target
+) -> None:
+    if ground.standin is None:
+        pytest.skip("breaks the server")
+    tokens = replica(ground, clock)
+    standin, admin = ground.standin, ground.store()
+    await admin.get(target.where)
+    store = tokens._store
+    assert isinstance(store, VaultStore)
+    await store.get(target.where)
+    write = store._write
+
+    async def sealed(*given: object) -> int:
+        standin.sealed = True
+        return await write(*given)  # type: ignore[arg-type]
+
+    store._write = sealed  # type: ignore[method-assign]
+    with pytest.raises(SecretStoreUnavailable):
+        await tokens.token_for(target, method=OAUTH)
+    store._write, standin.sealed = write, False  # type: ignore[method-assign]
+    await admin.delete(target.where)
+    with pytest.raises(ConnectionUnhealthy, match="no credential"):
+        await tokens.token_for(target, method=OAUTH)
+    assert await admin.get(target.where) is None
+    assert vendor.presented == []
 
 
 async def test_a_connection_that_is_deleted_during_its_refresh_stays_deleted(

@@ -308,9 +308,9 @@ async def test_a_read_whose_answer_was_lost_is_sent_again_and_a_write_is_not(
 ) -> None:
     store = ground.store()
     await store.put(ground.where(), ONE, expected=0)
-    standin.drops = 1
+    standin.drops = ["GET"]
     assert await store.get(ground.where()) is not None
-    standin.drops = 1
+    standin.drops = ["POST"]
     with pytest.raises(SecretStoreUnavailable, match="reached"):
         await store.put(ground.where(), ONE, expected=1)
     found = await store.get(ground.where())

@@ -90,6 +90,8 @@ async def test_a_writer_from_before_a_deletion_cannot_win(store: VaultStore, gro
     await store.delete(ground.where())
     with pytest.raises(VersionConflict):
         await store.put(ground.where(), TWO, expected=1)
+    with pytest.raises(VersionConflict):
+        await store.put(ground.where(), TWO, expected=2)  # the version that the deletion has, which nobody was given
     version = await store.put(ground.where(), ONE, expected=0)
     with pytest.raises(VersionConflict):
         await store.put(ground.where(), TWO, expected=1)
