@@ -144,8 +144,10 @@ class JwtBearer:
     `token_url` and `audience` may hold `{origin}`, the audience `{token_url}` too. The credential holds `private_key`
     and the fields that issuer, subject and `key_id` name: `client_id` and `username` by default. There is no refresh
     token: the next assertion is the renewal. `lifetime` is how long a token is taken to last where the answer does not
-    say; the vendor's 401 ends it earlier. `scopes` are asked for where the credential has no `scope` of its own, which
-    is less or equal. `scopes_in` says where they are written. `discover` says where the answer names the API's root.
+    say; the vendor's 401 ends it earlier. `scopes` are always asked for, with
+    `oauth_scopes` also the least of OAuth for the vendor scopes that a connection's actions need; a credential with a
+    `scope` of its own asks for that instead. `scopes_in` says where they are written. `discover` says where the answer
+    names the API's root.
     `refusals` gives a reason for what the vendor writes as `error_description`, of which nothing else is ever shown.
     """
 
@@ -165,6 +167,7 @@ class JwtBearer:
     optional: frozenset[str] = frozenset()
     lifetime: timedelta | None = None
     scopes: frozenset[str] = frozenset()
+    oauth_scopes: Callable[[frozenset[str]], frozenset[str]] | None = None
     scope_separator: str = " "
     scopes_in: Literal["form", "assertion"] = "form"
     discover: RootInToken | None = None
@@ -205,6 +208,7 @@ class ClientCredentials:
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     lifetime: timedelta | None = None
     scopes: frozenset[str] = frozenset()
+    oauth_scopes: Callable[[frozenset[str]], frozenset[str]] | None = None
     scope_separator: str = " "
     discover: RootInToken | None = None
     revoke_url: str | None = None

@@ -36,7 +36,9 @@ from gateway.admin.connection_terms import (
     client_of,
     credential_of,
     method_of,
+    needed_for,
     scopes_of,
+    with_scope,
 )
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.directory import read_connection
@@ -113,6 +115,7 @@ class Connections:
             link = await self._links.prepare(by, dict(row), method, client, scopes, root)
             return await self._linked(place, by, link, "connection.create", row, lambda rows: _insert(rows, row))
         credential = credential_of(method, wanted.credential)
+        credential = with_scope(method, credential, needed_for(connector, scopes))
         connection = read_connection(row)
         tried = Tried(credential, None, base_url)
         if wanted.test:
@@ -203,7 +206,9 @@ class Connections:
                 scopes = scopes_of(connector, wanted.scopes)
                 link = await self._links.prepare(by, dict(row), method, client, scopes, root)
                 return await self._linked(place, by, link, "connection.authorize", row, None)
-            tried = await self._probing.attempt(connector, connection, credential_of(method, wanted.credential))
+            credential = credential_of(method, wanted.credential)
+            needed = await self._needed(row) | needed_for(connector, scopes_of(connector, wanted.scopes))
+            tried = await self._probing.attempt(connector, connection, with_scope(method, credential, needed))
             if tried.account is None:
                 raise ConnectionUnhealthy(
                     f"{connector.title} could not be asked whose this credential is, so it was not taken:"
@@ -413,6 +418,11 @@ class Connections:
 
     async def _found(self, place: Place, reference: str) -> RowMapping:
         return await self._control.database.read(lambda rows: find_connection(rows, place, reference))
+
+    async def _needed(self, row: RowMapping) -> frozenset[str]:
+        """Return the vendor scopes that what is granted on a connection needs."""
+        connector, now = self._registry.connectors.get(row["connector"]), self._control.clock.now()
+        return await self._control.database.read(lambda rows: needed_scopes(rows, connector, row["id"], now))
 
     def _lock(self, row: RowMapping) -> asyncio.Lock:
         """One change of a connection and its credential at a time."""

@@ -116,6 +116,7 @@ class VaultCalls:
             make: Any = hvac.Client  # untyped, and its guessed types are too narrow
             client = self._kept.client = make(
                 url=self._address.url,
+                token="",  # with none it looks for one in the environment and the home of the user
                 namespace=self._address.namespace,
                 timeout=self._address.timeout_seconds,
                 session=session,

@@ -25,6 +25,7 @@ from connectors.sdk import (
     Unknowable,
     Upstream,
 )
+from connectors.sdk.auth import same_scopes
 
 
 class Me(Output):
@@ -70,6 +71,8 @@ def desk_connector() -> Connector:
                 lifetime=timedelta(hours=1),
                 discover=RootInToken("home"),
                 revoke_url="{origin}/revoke",
+                oauth_scopes=same_scopes,
+                scopes_in="assertion",
             ),
         ],
         scopes={
@@ -167,7 +170,11 @@ class Desk:
             if (claims["sub"], claims["aud"]) == (user, self.url):
                 self.asserted.append(claims)
                 token = f"minted-{len(self.asserted)}-of-{user}"
-                self.accounts[token] = {"id": 7, "name": user.title(), "scopes": ["tickets.read"]}
+                self.accounts[token] = {
+                    "id": 7,
+                    "name": user.title(),
+                    "scopes": str(claims.get("scope", "tickets.read")).split(),
+                }
                 home = {"home": self.home} if self.home is not None else {}
                 return web.json_response({"access_token": token, "token_type": "Bearer", **home})
         said = {"error": "invalid_grant", "error_description": "the desk's own words"}

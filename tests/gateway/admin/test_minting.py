@@ -91,3 +91,24 @@ async def test_deleting_ends_the_token_in_use(stage: Stage, pem: str) -> None:
     status, gone, _ = await stage.ask("DELETE", "E/connections/desk/main")
     assert (status, gone["revoked_at_vendor"]) == (200, True)
     assert stage.desk.revoked == ["minted-2-of-robot"]
+
+
+async def test_the_least_scopes_are_asked_for(stage: Stage, pem: str) -> None:
+    made = await stage.connection(**signed(pem), scopes=["desk:ticket:read"])
+    assert [claims.get("scope") for claims in stage.desk.asserted] == ["tickets.read"]
+    assert made["health"]["granted"] == ["tickets.read"]
+    await stage.ask("POST", "E/agents", {"name": "bot"})
+    await stage.ask("POST", "E/grants", {"agent": "bot", "connection": "desk/main", "scopes": ["desk:ticket:write"]})
+    _, shown, _ = await stage.ask("GET", "E/connections/desk/main")
+    assert shown["health"]["missing"] == ["tickets.write"]
+    await stage.ask("POST", "E/connections/desk/main/reconnect", signed(pem))
+    assert stage.desk.asserted[-1]["scope"] == "tickets.write"
+    _, shown, _ = await stage.ask("GET", "E/connections/desk/main")
+    assert shown["health"]["missing"] == []
+
+
+async def test_a_scope_that_an_admin_names_is_what_is_asked_for(stage: Stage, pem: str) -> None:
+    given = signed(pem)
+    given["credential"]["scope"] = "tickets.read tickets.audit"
+    await stage.connection(**given, scopes=["desk:*:*"])
+    assert stage.desk.asserted[-1]["scope"] == "tickets.read tickets.audit"
