@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -40,7 +41,7 @@ class VaultStandIn:
         self.drops: list[str] = []
         self.page: bytes | None = None
         self.redirect: str | None = None
-        self.seen: list[tuple[str, str]] = []
+        self.seen: deque[tuple[str, str]] = deque(maxlen=100_000)
         self.most_at_once = 0
         self._inside = 0
         self._port = port
@@ -185,7 +186,7 @@ class VaultStandIn:
             case "namespace":
                 self.realm(str(body["name"]))
             case "seen":
-                return {"seen": self.seen, "most_at_once": self.most_at_once}
+                return {"seen": list(self.seen), "most_at_once": self.most_at_once}
             case _:
                 raise missing()
         return {}

@@ -115,7 +115,8 @@ class Assertion:
     (`SHA256:` and the Base64 digest of the public key). Every field that they name is one that the credential must
     have, or may have where `optional` names it: a claim that is empty without it is left out. `claims` are further
     ones. `lifetime` counts from the moment of signing; `clock_drift` is how far before that `iat` lies, and `longest`
-    how much later than `iat` the vendor lets it end. `scoped` writes the scopes into the claims.
+    how much later than `iat` the vendor lets it end. `scoped` writes the scopes into the claims. With `certified` the
+    credential has a `certificate` (PEM) too, whose thumbprint stands in the header (`x5t#S256`): Microsoft's apps.
     """
 
     issuer: str
@@ -128,13 +129,15 @@ class Assertion:
     longest: timedelta = timedelta(hours=1)
     single_use: bool = True
     scoped: bool = False
+    certified: bool = False
     claims: Mapping[str, str] = field(default_factory=dict[str, str])
     optional: frozenset[str] = frozenset()
 
     @property
     def fields(self) -> frozenset[str]:
         """The credential's fields beside its key."""
-        return fields_in(self.issuer, self.subject, self.audience, self.key_id, *self.claims.values())
+        named = fields_in(self.issuer, self.subject, self.audience, self.key_id, *self.claims.values())
+        return named | {"certificate"} if self.certified else named
 
 
 @dataclass(frozen=True, slots=True)

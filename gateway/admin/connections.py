@@ -167,7 +167,8 @@ class Connections:
     async def test(self, place: Place, by: By, reference: str) -> Shown:
         """Ask the vendor whose the credential is, and return the connection with its health now.
 
-        Raises `Conflict` for another account than the one it remembers; the connection is unhealthy then.
+        Raises `Conflict` for another account than the one it remembers; the connection is unhealthy then. Where the
+        vendor moved the same account to another host of its own, the connection's address follows.
         """
         async with self._lock(await self._found(place, reference)):
             row = await self._found(place, reference)
@@ -175,7 +176,9 @@ class Connections:
             if connection.health == PENDING:
                 raise Conflict(f"{connection.name} has no credential: {connection.health_reason}.")
             try:
-                account = await self._probing.account(connection)
+                connector = self._connector(row["connector"])
+                located = await self._probing.located(connector, connection)
+                account = await self._probing.account(located)
                 check_same_account(connection, account)
             except (TryLater, Frozen):
                 raise
@@ -184,7 +187,13 @@ class Connections:
                 if isinstance(error, ConnectionUnhealthy) or error.upstream is not None:
                     return await self.get(place, row["id"])
                 raise
-            await self._note_health(place, by, row, self._standing(account, None))
+            if located.base_url != row["base_url"]:
+                values = {"base_url": located.base_url, **self._standing(account, None)}
+                await self._change(
+                    lambda rows: update(rows, connections, row, values), place, by, "connection.moved", row, values
+                )
+            else:
+                await self._note_health(place, by, row, self._standing(account, None))
         return await self.get(place, row["id"])
 
     async def reconnect(

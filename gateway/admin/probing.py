@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 from credentials.store import Credential, CredentialStore
 
-from connectors.sdk import Account, ClientCredentials, Connector, JwtBearer
+from connectors.sdk import Account, ClientCredentials, Connector, JwtBearer, OAuthUser, RootInToken
 from connectors.sdk.errors import (
     ActionError,
     BadAnswer,
@@ -81,6 +81,19 @@ class Probing:
         """Return the account behind a stored connection. Raises what the vendor's answer means."""
         self._check_frozen(connection)
         return await self._prober.account(connection)
+
+    async def located(self, connector: Connector, connection: Connection) -> Connection:
+        """Return a stored connection at the address that its vendor names now. Raises what a token's failure means.
+
+        Vendors move accounts between hosts of theirs, and say so in the token answer.
+        """
+        self._check_frozen(connection)
+        method = connector.auth.get(connection.method)
+        named = isinstance(method, OAuthUser | JwtBearer | ClientCredentials) and method.discover
+        if not isinstance(named, RootInToken):
+            return connection
+        root = api_root(connector, connection.base_url, await self._prober.root(connection), self._opened)
+        return replace(connection, base_url=root or connection.base_url)
 
     async def _at_root(self, connector: Connector, candidate: Connection) -> Connection:
         """Return the candidate at the API's root, where its method finds that in the token answer."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import load_pem_x509_certificate
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
@@ -22,7 +23,7 @@ Key = RSAKey | ECKey
 
 
 class KeyUnreadable(ValueError):
-    """The private key cannot be used. The message says what to supply and quotes nothing of it."""
+    """The private key or its certificate cannot be used. The message says what to supply and quotes nothing of it."""
 
 
 def private_key(pem: str, algorithm: str = "RS256") -> Key:
@@ -76,7 +77,19 @@ def sign(
     head = {"alg": what.algorithm, "typ": "JWT"}
     if key_id := filled(what.key_id, known):
         head["kid"] = key_id
+    if what.certified:
+        head["x5t#S256"] = thumbprint(fields["certificate"])
     return jwt.encode(head, {**claims, **times}, key, algorithms=[what.algorithm])
+
+
+def thumbprint(pem: str) -> str:
+    """Return a certificate's SHA-256 thumbprint (RFC 7515, section 4.1.8). Raises `KeyUnreadable`."""
+    try:
+        certificate = load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        raise KeyUnreadable("it cannot be read: supply one certificate as PEM") from None
+    digest = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def filled(template: str, known: Mapping[str, str]) -> str:

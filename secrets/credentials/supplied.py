@@ -17,7 +17,7 @@ from connectors.sdk.auth import (
     fields_in,
 )
 from connectors.sdk.errors import InvalidInput, Issue
-from credentials.assertion import KeyUnreadable, private_key
+from credentials.assertion import KeyUnreadable, private_key, thumbprint
 from credentials.store import Credential
 from credentials.token import usable
 
@@ -127,6 +127,14 @@ def _scope_fault(value: str) -> str | None:
     return None
 
 
+def _certificate_fault(value: str) -> str | None:
+    try:
+        thumbprint(value)
+    except KeyUnreadable as error:
+        return str(error)
+    return None
+
+
 def _key_of(algorithm: str) -> _Check:
     def fault(value: str) -> str | None:
         try:
@@ -149,7 +157,12 @@ def _escaped(name: str) -> str:
 _CLIENT: Mapping[str, _Check] = {"client_id": _id_fault, "client_secret": _secret_fault}
 _OAUTH: Mapping[str, _Check] = {"refresh_token": _token_fault, "expires_at": _moment_fault, **_CLIENT}
 # Fields that assertions name, where they must be more than one line of text.
-_NAMED: Mapping[str, _Check] = {"client_id": _id_fault, "app_id": _id_fault, "installation_id": _number_fault}
+_NAMED: Mapping[str, _Check] = {
+    "client_id": _id_fault,
+    "app_id": _id_fault,
+    "installation_id": _number_fault,
+    "certificate": _certificate_fault,
+}
 
 
 def _fields(method: AuthMethod) -> tuple[Mapping[str, _Check], Mapping[str, _Check]]:

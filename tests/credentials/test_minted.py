@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,8 +11,17 @@ import httpx
 import pytest
 import respx
 from credentials import Tokens, check_fields
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509 import CertificateBuilder, Name, NameAttribute, load_pem_x509_certificate
+from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
@@ -56,6 +65,12 @@ BY_KEY = ClientCredentials(
     client_auth=Assertion(issuer="{client_id}", subject="{client_id}", audience="{token_url}", algorithm="ES256"),
     params={"client_id": "{client_id}"},
 )
+BY_CERTIFICATE = replace(
+    BY_KEY,
+    client_auth=Assertion(
+        issuer="{client_id}", subject="{client_id}", audience="{token_url}", algorithm="PS256", certified=True
+    ),
+)
 KEY_PAIR = SignedToken(Assertion(issuer="{username}.{fingerprint}", subject="{username}", single_use=False))
 
 
@@ -72,6 +87,17 @@ def org(memory: MemoryStore, pem: str) -> None:
 def curve() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def certified(pem: str) -> str:
+    """Return a certificate of a key."""
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    name = Name([NameAttribute(NameOID.COMMON_NAME, "gatehouse")])
+    begins = datetime(2026, 1, 1, tzinfo=UTC)
+    made = CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+    signed = made.not_valid_before(begins).not_valid_after(begins + timedelta(days=365)).sign(key, SHA256())
+    return signed.public_bytes(Encoding.PEM).decode()
 
 
 def sent(route: respx.Route) -> dict[str, str]:
@@ -323,6 +349,25 @@ async def test_a_client_may_prove_itself_by_its_key(
     assert (asked["grant_type"], asked["client_id"]) == ("client_credentials", "id")
     read = jwt.decode(asked["client_assertion"], ECKey.import_key(curve), algorithms=["ES256"])
     assert (read.claims["iss"], read.claims["sub"], read.claims["aud"]) == ("id", "id", URL)
+
+
+@respx.mock
+async def test_a_certificate_is_named_by_its_thumbprint(tokens: Tokens, memory: MemoryStore, pem: str) -> None:
+    certificate = certified(pem)
+    memory.keep("client_key", client_id="id", private_key=pem, certificate=certificate)
+    route = respx.post(URL).respond(json=an_answer(expires_in=3600))
+    await tokens.token_for(TARGET, method=BY_CERTIFICATE)
+    head = jwt.decode(sent(route)["client_assertion"], RSAKey.import_key(pem), algorithms=["PS256"]).header
+    der = load_pem_x509_certificate(certificate.encode()).public_bytes(Encoding.DER)
+    assert head["x5t#S256"] == base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+
+
+def test_a_certificate_that_cannot_be_read_is_refused(pem: str) -> None:
+    whole = {"client_id": "id", "private_key": pem, "certificate": certified(pem)}
+    assert check_fields(BY_CERTIFICATE, whole).fields == whole
+    with pytest.raises(InvalidInput) as refused:
+        check_fields(BY_CERTIFICATE, whole | {"certificate": pem})
+    assert [issue.pointer for issue in refused.value.issues] == ["/certificate"]
 
 
 @respx.mock

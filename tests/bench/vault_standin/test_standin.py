@@ -74,12 +74,14 @@ def test_a_policy_that_is_not_understood_is_refused(text: str) -> None:
 
 
 def test_it_runs_as_a_process_and_ends_when_asked() -> None:
-    command = [sys.executable, "-m", "bench.vault_standin", "--root-token", "root"]
+    command = [sys.executable, "-m", "bench.vault_standin", "--root-token", "root", "--prepared"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         told = orjson.loads(process.stdout.readline())
         client = hvac.Client(url=told["url"], token=told["root_token"])
         assert client.auth.token.lookup_self()["data"]["policies"] == ["root"]
+        own = client.auth.approle.login(told["role_id"], told["secret_id"], use_token=False)
+        assert "gatehouse-gateway" in own["auth"]["policies"]
         requests.post(f"{told['url']}/standin/standby", json={"status": 473}, timeout=5).raise_for_status()
         assert client.sys.read_health_status(method="GET").status_code == 473
         client.adapter.close()

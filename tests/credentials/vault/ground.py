@@ -12,8 +12,8 @@ from credentials.vault_calls import VaultAddress, VaultCalls
 from credentials.vault_login import AppRoleLogin, Login, TokenLogin
 
 from bench.vault_standin import VaultStandIn
+from bench.vault_standin.prepare import admin_of, prepare
 
-POLICIES = Path(__file__).resolve().parents[3] / "secrets" / "policies"
 REAL = bool(os.environ.get("VAULT_ADDR") and os.environ.get("VAULT_TOKEN"))
 
 
@@ -46,17 +46,17 @@ class Ground:
         self.mono = Mono()
         self.sessions: list[VaultSession] = []
         self.tenant, self.other = (f"t-{secrets.token_hex(6)}" for _ in range(2))
-        self._set_up()
+        prepare(self.root)
 
     def where(self, connection: str = "conn_1", tenant: str | None = None) -> Where:
         return Where(tenant or self.tenant, "prod", connection)
 
     def admin_token(self) -> str:
-        return str(self.root.auth.token.create(policies=["gatehouse-admin"], no_parent=True)["auth"]["client_token"])
+        return str(admin_of(self.root).token)
 
     def login(self, *, wrapped: bool = False) -> AppRoleLogin:
         """Return a way in by AppRole, with a fresh secret id in a file."""
-        admin = hvac.Client(url=self.url, token=self.admin_token())
+        admin = admin_of(self.root)
         role_id = admin.auth.approle.read_role_id("gatehouse")["data"]["role_id"]
         made = admin.auth.approle.generate_secret_id("gatehouse", wrap_ttl="60s" if wrapped else None)
         file = self.folder / f"secret-id-{secrets.token_hex(4)}"
@@ -104,41 +104,3 @@ class Ground:
     async def close(self) -> None:
         for session in self.sessions:
             await session.close()
-
-    def _set_up(self) -> None:
-        _once(lambda: self.root.sys.enable_auth_method("approle"))
-        self.root.sys.create_or_update_acl_policy("gatehouse-admin", (POLICIES / "admin.hcl").read_text())
-        set_up(hvac.Client(url=self.url, token=self.admin_token()))
-
-
-def set_up(admin: hvac.Client) -> None:
-    """Set Gatehouse up, as an admin with the policy `admin.hcl`."""
-    accessor = admin.sys.list_auth_methods()["data"]["token/"]["accessor"]
-    tenant = (POLICIES / "tenant.hcl").read_text().replace("TOKEN_ACCESSOR", accessor)
-    admin.sys.create_or_update_acl_policy("gatehouse-gateway", (POLICIES / "gateway.hcl").read_text())
-    admin.sys.create_or_update_acl_policy("gatehouse-tenant", tenant)
-    _once(lambda: admin.sys.enable_secrets_engine("kv", path="gatehouse", options={"version": "2"}))
-    _once(lambda: admin.sys.enable_secrets_engine("transit", path="gatehouse-transit"))
-    admin.adapter.post("/v1/gatehouse/config", json={"max_versions": 1, "cas_required": True})
-    admin.secrets.transit.create_key("gatehouse-checkpoints", key_type="ed25519", mount_point="gatehouse-transit")
-    admin.adapter.post(
-        "/v1/auth/token/roles/gatehouse-tenant",
-        json={
-            "allowed_policies": "gatehouse-tenant",
-            "allowed_entity_aliases": "*",
-            "token_no_default_policy": True,
-            "renewable": False,
-            "orphan": False,
-        },
-    )
-    admin.auth.approle.create_or_update_approle(
-        "gatehouse", token_policies=["gatehouse-gateway"], token_ttl="1h", token_max_ttl="4h"
-    )
-
-
-def _once(make: Callable[[], object]) -> None:
-    try:
-        make()
-    except hvac.exceptions.InvalidRequest as error:
-        if "already in use" not in str(error):
-            raise

@@ -41,7 +41,7 @@ async def test_a_vault_that_nobody_vouches_for_gets_no_token(vouched: tuple[Vaul
     calls = VaultCalls(VaultAddress(standin.url))
     with pytest.raises(SecretStoreUnavailable, match="SSLError"):
         await calls.run(standin.root_token, look_up)
-    assert standin.seen == []
+    assert not standin.seen
     await calls.close()
 
 
@@ -54,7 +54,7 @@ async def test_the_environments_proxies_are_not_used(
     monkeypatch.setenv("VAULT_NAMESPACE", "elsewhere")
     calls = VaultCalls(VaultAddress(standin.url))
     assert await calls.run(standin.root_token, look_up)
-    assert trap.seen == []
+    assert not trap.seen
     await calls.close()
     trap.stop()
 

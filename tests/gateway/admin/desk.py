@@ -124,6 +124,7 @@ class Desk:
         }
         self.keys: dict[str, RSAKey] = {}
         self.home: str | None = None
+        self.account_of_minted = 7
         self.asserted: list[dict[str, Any]] = []
         self.revoked: list[str] = []
         self.mode = "ok"
@@ -171,7 +172,7 @@ class Desk:
                 self.asserted.append(claims)
                 token = f"minted-{len(self.asserted)}-of-{user}"
                 self.accounts[token] = {
-                    "id": 7,
+                    "id": self.account_of_minted,
                     "name": user.title(),
                     "scopes": str(claims.get("scope", "tickets.read")).split(),
                 }

@@ -75,6 +75,28 @@ async def test_reconnecting_follows_an_account_that_moved(stage: Stage, pem: str
     assert stage.desk.seen[-1][0] == "/me"
 
 
+async def test_testing_follows_an_account_that_the_vendor_moved(stage: Stage, pem: str) -> None:
+    made = await stage.connection(**signed(pem))
+    stage.desk.home = stage.desk.url
+    stage.gateway.tokens._entries.clear()  # its token has run out
+    status, tested, _ = await stage.ask("POST", "E/connections/desk/main/test", {})
+    assert (status, tested["base_url"], tested["version"]) == (200, stage.desk.url, made["version"] + 1)
+    assert stage.desk.seen[-1][0] == "/me"
+    moved = (await stage.events("connection.moved"))[0]
+    assert (moved["before"]["base_url"], moved["after"]["base_url"]) == (f"{stage.desk.url}/home", stage.desk.url)
+
+
+async def test_an_address_is_not_followed_to_another_account(stage: Stage, pem: str) -> None:
+    await stage.connection(**signed(pem))
+    stage.desk.home = stage.desk.url
+    stage.desk.account_of_minted = 8
+    stage.gateway.tokens._entries.clear()
+    status, problem, _ = await stage.ask("POST", "E/connections/desk/main/test", {})
+    assert (status, problem["code"]) == (409, "conflict")
+    _, shown, _ = await stage.ask("GET", "E/connections/desk/main")
+    assert (shown["base_url"], shown["health"]["status"]) == (f"{stage.desk.url}/home", "unhealthy")
+
+
 async def test_a_host_that_turns_foreign_makes_the_connection_unhealthy(stage: Stage, pem: str) -> None:
     await stage.connection(**signed(pem))
     seen = len(stage.desk.seen)
