@@ -25,7 +25,7 @@ Answer = tuple[int, Mapping[str, Any] | None]
 class VaultStandIn:
     """A server on loopback. Everything that happens to a real Vault can be done to it: see the methods.
 
-    `seen` are the requests that arrived, as method and path; `most_at_once` how many were inside at a time. `standby`
+    `seen` are the requests that arrived, as method and path; `most_at_once` how many were inside at a time; `entered` is set when one arrives. `standby`
     is the status of its health where it is none but a standby, `redirect` whereto it sends requests then; `drops` are
     methods of which the next request is served without an answer.
     """
@@ -43,6 +43,7 @@ class VaultStandIn:
         self.redirect: str | None = None
         self.seen: deque[tuple[str, str]] = deque(maxlen=100_000)
         self.most_at_once = 0
+        self.entered = threading.Event()
         self._inside = 0
         self._port = port
         self._tls = tls
@@ -91,6 +92,7 @@ class VaultStandIn:
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: dict[str, Any]) -> Answer:
         """Serve one request."""
+        self.entered.set()
         with self._lock:
             self._inside += 1
             self.most_at_once = max(self.most_at_once, self._inside)

@@ -122,6 +122,7 @@ class Tokens:
             "policies": sorted(token.policies),
             "path": token.path,
             "ttl": left,
+            "expire_time": None if token.expires_at is None else self._clock.text(token.expires_at),
             "creation_ttl": int(token.ttl),
             "renewable": token.renewable,
             "orphan": token.parent is None,

@@ -54,7 +54,9 @@ class TokenLogin:
                 "The secret store does not accept the gateway's token.", f"Put a good one into {self.file.name}."
             ) from None
         found = told.get("data") or {}
-        return Lease(token, float(found.get("ttl") or 0), bool(found.get("renewable")))
+        # A root token has a `ttl` of 0 and no end; one that is in its last second has a `ttl` of 0 too.
+        seconds = max(float(found.get("ttl") or 0), 1.0) if found.get("expire_time") else 0.0
+        return Lease(token, seconds, bool(found.get("renewable")))
 
 
 @dataclass(slots=True)

@@ -48,6 +48,10 @@ class _Held:
     def good(self, now: float) -> bool:
         return self.alive(now) and now < self.renew_at
 
+    def same_as(self, other: "_Held | None") -> bool:
+        """Whether it is the same token, perhaps renewed."""
+        return other is not None and self.lease.token == other.lease.token
+
     def refused_for_good(self, now: float) -> bool:
         """Whether it was made for one that was refused, just now: then it is the policy, and no other would help."""
         return self.replaces and now - self.since < _FRESH_SECONDS
@@ -94,6 +98,8 @@ class VaultSession:
 
     async def close(self) -> None:
         """End the gateway's token, and with it all children, where it is ours to end."""
+        if self._making:
+            await asyncio.wait(list(self._making.values()))  # else a token would be left behind
         own, self._own = self._own, None
         self._children.clear()
         if own is not None and self._login.revocable:
@@ -145,14 +151,14 @@ class VaultSession:
     async def _own_token(self, instead_of: _Held | None = None) -> _Held:
         """Return the gateway's token, renewed or made anew where need be."""
         held = self._own
-        if held is not None and held is not instead_of and held.good(self._monotonic()):
+        if held is not None and not held.same_as(instead_of) and held.good(self._monotonic()):
             return held
         return await self._shared("", lambda: self._make_own(instead_of))
 
     async def _child(self, tenant: str, instead_of: _Held | None = None) -> _Held:
         """Return a tenant's child token, made anew where need be."""
         held = self._children.get(tenant)
-        if held is not None and held is not instead_of and held.good(self._monotonic()):
+        if held is not None and not held.same_as(instead_of) and held.good(self._monotonic()):
             return held
         return await self._shared(tenant, lambda: self._make_child(tenant, instead_of))
 
@@ -173,7 +179,7 @@ class VaultSession:
         held, now = self._own, self._monotonic()
         if held is None or not held.alive(now):
             return await self._logged_in()
-        if held is instead_of:
+        if held.same_as(instead_of):
             return held if held.refused_for_good(now) else await self._logged_in(replaces=True)
         return held if held.good(now) else await self._prolonged(held)
 
@@ -206,7 +212,7 @@ class VaultSession:
 
     async def _make_child(self, tenant: str, instead_of: _Held | None) -> _Held:
         held, now = self._children.get(tenant), self._monotonic()
-        refused = held is not None and held is instead_of
+        refused = held is not None and held.same_as(instead_of)
         if held is not None and (held.refused_for_good(now) if refused else held.good(now)):
             return held
         try:

@@ -65,9 +65,9 @@ async def test_the_loop_goes_on_while_vault_is_slow(ground: Ground, standin: Vau
     asked = asyncio.create_task(calls.run(standin.root_token, look_up))
     turns = 0
     while not asked.done():
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         turns += 1
-    assert turns > 10
+    assert turns > 100
     standin.slow_seconds = 0
     await calls.close()
 

@@ -186,6 +186,48 @@ async def test_a_token_that_was_revoked_is_replaced_at_once(ground: Ground) -> N
     assert await store.put(ground.where(), ONE, expected=1) == 2
 
 
+async def test_a_token_that_was_renewed_and_then_revoked_is_replaced_at_once(
+    ground: Ground, standin: VaultStandIn
+) -> None:
+    session = ground.session()
+    await session.open()
+    before = session._own
+    ground.forward(41 * 60)
+    renewed = await session._own_token()
+    assert before is not None
+    ground.root.auth.token.revoke(renewed.lease.token)
+    fresh = await session._own_token(instead_of=before)  # who was refused had it from before the renewal
+    assert fresh.lease.token != renewed.lease.token
+
+
+async def test_a_supplied_token_in_its_last_second_is_none_that_lasts_for_ever(
+    ground: Ground, standin: VaultStandIn
+) -> None:
+    made = ground.root.auth.token.create(policies=["gatehouse-gateway"], ttl="30s", renewable=False, no_parent=True)
+    session = ground.session(ground.token_login(made["auth"]["client_token"]))
+    standin.clock.forward(29.5)
+    await session.open()
+    assert session._own is not None
+    assert 0 < session._own.lease.seconds <= 1
+    root = ground.session(ground.token_login(ground.root_token))
+    await root.open()
+    assert root._own is not None
+    assert root._own.good(ground.mono.at + 10**9)
+
+
+async def test_a_stop_in_the_middle_of_a_login_leaves_no_token_behind(ground: Ground, standin: VaultStandIn) -> None:
+    session = ground.session()
+    standin.slow_seconds = 0.2
+    standin.entered.clear()
+    opening = asyncio.create_task(session.open())
+    await asyncio.to_thread(standin.entered.wait, 10)
+    standin.slow_seconds = 0
+    await session.close()
+    await opening
+    assert ground.count("approle/login") == 1
+    assert ground.count("revoke-self") == 1
+
+
 async def test_a_write_that_a_dead_token_was_refused_is_made_with_a_new_one(ground: Ground) -> None:
     store = ground.store()
     await store.put(ground.where(), ONE, expected=0)
