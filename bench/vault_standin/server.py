@@ -25,9 +25,10 @@ Answer = tuple[int, Mapping[str, Any] | None]
 class VaultStandIn:
     """A server on loopback. Everything that happens to a real Vault can be done to it: see the methods.
 
-    `seen` are the requests that arrived, as method and path; `most_at_once` how many were inside at a time; `entered` is set when one arrives. `standby`
-    is the status of its health where it is none but a standby, `redirect` whereto it sends requests then; `drops` are
-    methods of which the next request is served without an answer.
+    `seen` are the requests that arrived, as method and path; `most_at_once` is how many were inside at a time, and
+    `entered` is set when one arrives. `standby` is the status of its health where it is none but a standby,
+    `redirect` whereto it sends requests then; `drops` are methods of which the next request is served without an
+    answer, `page` is what somebody else answers at its address.
     """
 
     def __init__(self, *, root_token: str | None = None, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
