@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from connectors.sdk import PageQuery, Searched
+from connectors.sdk import CursorQuery, PageQuery, Searched
 from connectors.sdk.errors import ActionError, UpstreamInvalidResponse
 from gateway.call import Answer, Bounded, Judged, Opened, Typed
 from gateway.clock import Clock, stamp
@@ -42,7 +42,7 @@ class Answers:
     def _onward(self, typed: Typed, page: Mapping[str, Any]) -> str:
         """Seal the vendor's next cursor. Raises `UpstreamInvalidResponse` where it leads back to a page before."""
         following: str = page["next_cursor"]
-        used = typed.input.cursor if isinstance(typed.input, PageQuery) else None
+        used = typed.input.cursor if isinstance(typed.input, PageQuery | CursorQuery) else None
         items = orjson.dumps(page["items"]) if page["items"] else b""
         try:
             trail = (typed.trail or Trail()).onward(used, following, items)

@@ -91,6 +91,7 @@ from gateway.upstream.budget import VendorQuota
 from gateway.upstream.road import Road
 from gateway.upstream.tokens import ConnectionTokens
 from gateway.upstream.transport import AiohttpTransport, Transport, opens_loopback
+from gateway.vault import vault_of
 from gateway.waiters import Waiters
 from gateway.waiting import Waiting
 
@@ -139,7 +140,8 @@ class Gateway:
         self.freezes = Freezes()
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
         self.control = Control(self.database, self.events, self.directory, clock)
-        self.store = EmbeddedStore(self.home.credentials, master)
+        self.vault = vault_of(settings)
+        self.store = self.vault.store if self.vault is not None else EmbeddedStore(self.home.credentials, master)
         self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
         self.limiter = MemoryLimiter(clock.monotonic)
         self.signer = signer_of(settings, self.home, derived)
@@ -259,7 +261,7 @@ class Gateway:
     def _wire_admin(self, clock: Clock, settings: Settings, derived: Derived) -> None:
         data_keys, records = DataKeys(self.database, self.bodies, clock), Records(self.bodies)
         grants = Grants(self.control, self.registry)
-        probing = Probing(self.store, self.tokens, self.prober, self.freezes)
+        probing = Probing(self.store, self.tokens, self.prober, self.freezes, settings.opened())
 
         async def check_ledger() -> dict[str, object]:
             bodies, kept = Bodies(derived.bodies), self.home.checkpoint
@@ -307,6 +309,8 @@ class Gateway:
         await self.directory.refresh()
         for connector in await self.database.read(_connectors_in_use):
             self.registry.connectors.get(connector)  # imported now, so that no call waits for it
+        if self.vault is not None:
+            self._spawn(self.vault.session.run())
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())

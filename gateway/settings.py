@@ -2,12 +2,19 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connectors.sdk.hosts import Network
+
+_TO_LOG_IN = {
+    "token": ("vault_token_file",),
+    "approle": ("vault_role_id", "vault_secret_id_file"),
+    "kubernetes": ("vault_role",),
+}
 
 
 class Settings(BaseSettings):
@@ -58,6 +65,49 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(
         default=None, description="PEM file of further certificate authorities for vendors' hosts."
     )
+    vault_addr: str | None = Field(
+        default=None,
+        description="Address of Vault or OpenBao; without it credentials are kept in the home.",
+    )
+    vault_namespace: str | None = Field(default=None, description="Namespace at Vault that holds the mounts.")
+    vault_mount: str = Field(
+        default="gatehouse", min_length=1, description="Path of the KV engine, version 2, for credentials."
+    )
+    vault_transit_mount: str = Field(
+        default="gatehouse-transit",
+        min_length=1,
+        description="Path of the transit engine, for data keys and the key that signs checkpoints.",
+    )
+    vault_login: Literal["token", "approle", "kubernetes"] = Field(
+        default="approle", description="How the gateway logs in at Vault."
+    )
+    vault_login_mount: str | None = Field(
+        default=None, description="Path of that auth method at Vault; without it the method's own name."
+    )
+    vault_token_file: Path | None = Field(
+        default=None, validate_default=True, description="File with a token, for the login `token`."
+    )
+    vault_role_id: str | None = Field(
+        default=None, validate_default=True, description="Role id, for the login `approle`."
+    )
+    vault_secret_id_file: Path | None = Field(
+        default=None, validate_default=True, description="File with a secret id, for the login `approle`."
+    )
+    vault_secret_id_wrapped: bool = Field(
+        default=False, description="Whether that file holds a wrapping token, which opens once for a secret id."
+    )
+    vault_role: str | None = Field(default=None, validate_default=True, description="Role, for the login `kubernetes`.")
+    vault_jwt_file: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        description="File with the service account's JWT, read again at each login, for the login `kubernetes`.",
+    )
+    vault_timeout_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="Seconds that one request at Vault may take."
+    )
+    vault_at_once: int = Field(default=8, ge=1, le=64, description="Requests at Vault at once.")
+    vault_ca_file: Path | None = Field(
+        default=None, description="PEM file of the certificate authority that vouches for Vault's host."
+    )
     trace_ratio: float = Field(
         default=0.1, ge=0, le=1, description="Share of calls that are traced where a caller does not say."
     )
@@ -93,6 +143,27 @@ class Settings(BaseSettings):
     def _networks(cls, value: list[str]) -> list[str]:
         for text in value:
             ipaddress.ip_network(text)
+        return value
+
+    @field_validator("vault_addr")
+    @classmethod
+    def _vault_addr(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        loopback = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+            raise ValueError("must be https; plain http is for loopback")
+        if not parts.hostname or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("must be a scheme, a host and perhaps a port, as in https://vault.example:8200")
+        return value.rstrip("/")
+
+    @field_validator("vault_token_file", "vault_role_id", "vault_secret_id_file", "vault_role")
+    @classmethod
+    def _needed_to_log_in(cls, value: object, info: ValidationInfo) -> object:
+        login = info.data.get("vault_login")
+        if value is None and info.data.get("vault_addr") and info.field_name in _TO_LOG_IN.get(str(login), ()):
+            raise ValueError(f"is needed for the login {login}")
         return value
 
     def opened(self) -> tuple[Network, ...]:

@@ -34,4 +34,5 @@ def target_of(connector: Connector, connection: Connection) -> Target:
         title=connector.title,
         api_root=connection.base_url + connector.base_path,
         origin=connector.web_origin(connection.base_url),
+        hosts=connector.hosts,
     )
