@@ -74,7 +74,7 @@ from gateway.ledger.events import Events
 from gateway.ledger.migrate import upgrade
 from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import verify
-from gateway.limits import MemoryLimiter, Policy
+from gateway.limits import Policy
 from gateway.looks import Looks
 from gateway.observe import Observer
 from gateway.parse import Parser
@@ -87,6 +87,7 @@ from gateway.registry import Registry, load
 from gateway.resolve import Resolver
 from gateway.runs import Runs
 from gateway.settings import Settings
+from gateway.state.memory import MemoryLimiter
 from gateway.sweep import Sweeper
 from gateway.telemetry import Telemetry, otlp_exporter
 from gateway.upstream.breaker import Breaker
