@@ -144,7 +144,13 @@ class Pipeline:
         Raises `AlreadySettled` where somebody else moved the call on.
         """
         try:
-            judged = await self.judge_again(call)
+            try:
+                judged = await self.judge_again(call)
+            except StateUnavailable as gone:  # freezes or grants could not be read: nothing was done yet
+                if last:
+                    raise
+                call.events.clear()
+                return Answer(202, {"status": "queued"}, call=call.id, retry_after=(gone.retry_after_ms or 1000) / 1000)
             self.check_decision(judged, approval)
             try:
                 await self._take(judged)

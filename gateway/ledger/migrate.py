@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.ledger.sqlite import connect, engine_over
 
-NEWEST = "0002"
+NEWEST = "0003"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -35,7 +35,7 @@ class Script:
     """A script by its name in this package."""
 
     def __init__(self, name: str) -> None:
-        self.text = (files(__package__) / f"{name}.lua").read_text()
+        self.text = (files("gateway.state") / f"{name}.lua").read_text()
         # Redis names scripts by this digest; nothing rests on its strength.
         self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
