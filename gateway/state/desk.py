@@ -124,16 +124,16 @@ class Desk:
             budget.use()
         return None
 
-    def give_back(self, bill: Bill, now: float) -> None:
+    def give_back(self, bill: Bill) -> None:
         """Take back what came to nothing."""
         for charge in bill.charges:
             lease = self._leases.get((charge.policy.name, charge.key))
             if lease is not None and lease.policy == charge.policy:
-                lease.return_(charge.cost, now)
+                lease.return_(charge.cost)
         if bill.reach is not None:
             vendor = self._vendors.get(bill.reach.connection)
             if vendor is not None and bill.reach.budget in vendor.budgets:
-                vendor.budgets[bill.reach.budget].return_(now)
+                vendor.budgets[bill.reach.budget].return_()
 
     def learn(self, connection: str, quota: Quota, now: float) -> None:
         """Take what a vendor's answer said. Where little is left, the next call asks what others know."""
@@ -263,7 +263,7 @@ class Desk:
             if reach is not None:
                 self._vendors[reach.connection].budgets[reach.budget].rate.used += 1
             if ask.future.done():  # whoever asked is gone
-                self.give_back(ask.bill, now)
+                self.give_back(ask.bill)
             else:
                 ask.future.set_result(None)
             return

@@ -72,13 +72,11 @@ class Lease:
         self.left -= cost
         self.rate.used += cost
 
-    def return_(self, cost: int, now: float) -> None:
-        """Take units back that came to nothing."""
+    def return_(self, cost: int) -> None:
+        """Take units back that came to nothing. Not into the lease: they may be older than it."""
         self.rate.used = max(self.rate.used - cost, 0)
-        if self.asking or now >= self.expires_at:
-            self.owed += cost
-        else:
-            self.left += cost
+        self.owed += cost
+        self.refused_until = 0.0
 
     def refusal(self, charge: Charge, now: float) -> Refusal | None:
         """Return a refusal that is fresh enough to need no asking again."""
@@ -121,8 +119,7 @@ class Lease:
     def used_ahead(self, now: float) -> float:
         """Return how many seconds the limit needs to be whole again, without what is only leased."""
         ahead = max(self.ahead - (now - self.said_at), 0.0)
-        held = self.left if now < self.expires_at else 0
-        return max(ahead - held * self.policy.window / self.policy.quota, 0.0)
+        return max(ahead - (self.left + self.owed) * self.policy.window / self.policy.quota, 0.0)
 
     def _same(self, policy: Policy) -> bool:
         return self.policy is policy or self.policy == policy
@@ -149,12 +146,9 @@ class BudgetLease:
         self.left -= 1
         self.rate.used += 1
 
-    def return_(self, now: float) -> None:
+    def return_(self) -> None:
         """Take a unit back that was not sent."""
-        if self.asking or now >= self.expires_at:
-            self.owed += 1
-        else:
-            self.left += 1
+        self.owed += 1
 
     def ask(self, now: float) -> tuple[int, int]:
         """Hand in what is left, and return it with how many units to lease anew."""

@@ -73,7 +73,7 @@ class RedisLimiter:
     def give_back(self, bill: Bill) -> None:
         """Undo `take`: to the lease, or with the next round trip."""
         if not bill.locally:
-            self._desk(bill.tenant).give_back(bill, self._now())
+            self._desk(bill.tenant).give_back(bill)
         elif self._local is not None:
             self._local.give_back(Bill(bill.tenant, self._shares(bill)))
 
