@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from connectors.sdk.errors import ActionError, ApprovalExpired, OutcomeUnknown
+from gateway.admin.generation import counted
 from gateway.answers import Answers
 from gateway.clock import SystemClock, stamp
 from gateway.cursor import Cursors
@@ -104,7 +105,7 @@ async def accept(settings: Settings, home: Home, by: str) -> bool:
             environment="",
         )
         await database.write(
-            lambda rows: rows.exec_driver_sql("DELETE FROM meta WHERE name='writes_held'").rowcount, event
+            counted(lambda rows: rows.exec_driver_sql("DELETE FROM meta WHERE name='writes_held'").rowcount), event
         )
     finally:
         await database.close()

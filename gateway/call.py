@@ -20,7 +20,7 @@ from scopes.grant import Combined, Grant
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A non-human caller."""
+    """A non-human caller. `stops_without_state` is its tenant's choice for writes while replicas share no limits."""
 
     id: str
     tenant: str
@@ -28,6 +28,7 @@ class Agent:
     name: str
     limits: Mapping[str, int]
     domains: tuple[str, ...]
+    stops_without_state: bool = False
 
 
 @dataclass(frozen=True, slots=True)

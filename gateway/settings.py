@@ -1,6 +1,8 @@
 """Every setting: its type, unit, default and one sentence. The environment is read here and nowhere else."""
 
 import ipaddress
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connectors.sdk.hosts import Network
+from gateway.state.address import RedisAddress, parse_redis_url
 
 _TO_LOG_IN = {
     "token": ("vault_token_file",),
@@ -20,7 +23,7 @@ _TO_LOG_IN = {
 class Settings(BaseSettings):
     """Read from the environment (`GATEHOUSE_...`) at start. All problems are listed at once."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(
         default=Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials."
@@ -131,6 +134,50 @@ class Settings(BaseSettings):
     approval_hours: float = Field(default=24, gt=0, le=720, description="Hours until a pending approval expires.")
     drain_seconds: float = Field(default=30, ge=0, description="Seconds that calls under way get to finish at a stop.")
 
+    redis_url: str | None = Field(
+        default=None,
+        description="What replicas share for speed: redis://, redis+sentinel:// or redis+cluster://, rediss with TLS;"
+        " without it each process limits for itself.",
+        repr=False,
+    )
+    redis_username: str | None = Field(default=None, description="Redis ACL user, where the URL names none.")
+    redis_password_file: Path | None = Field(
+        default=None, description="File with the password of Redis, where the URL has none."
+    )
+    redis_sentinel_password_file: Path | None = Field(
+        default=None, description="File with the password of the Sentinels, where they ask for one."
+    )
+    redis_ca_file: Path | None = Field(
+        default=None, description="PEM file of the certificate authorities for Redis, besides the system's."
+    )
+    redis_timeout_ms: int = Field(
+        default=50, ge=5, le=5000, description="Milliseconds that a request waits for Redis before it goes on without."
+    )
+    redis_prefix: str = Field(
+        default="gatehouse",
+        pattern="^[A-Za-z0-9_.-]{1,64}$",
+        description="First part of all keys and of the channel in Redis; installations that share one need their own.",
+    )
+    replicas: int | None = Field(
+        default=None,
+        ge=1,
+        description="Replicas among which limits are divided while Redis is away; without it the number last seen.",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_redis_url(value)
+        return value
+
+    @field_validator("redis_password_file", "redis_sentinel_password_file", "redis_ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError("names a file that cannot be read")
+        return value
+
     @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -170,9 +217,26 @@ class Settings(BaseSettings):
         """Return the networks that connections may reach besides public addresses."""
         return tuple(ipaddress.ip_network(text) for text in self.opened_networks)
 
+    def redis(self) -> RedisAddress | None:
+        """Return where Redis is, with its credential; None where there is none."""
+        if self.redis_url is None:
+            return None
+        address = parse_redis_url(self.redis_url)
+        return replace(
+            address,
+            username=address.username or self.redis_username,
+            password=address.password or _first_line(self.redis_password_file),
+            sentinel_password=_first_line(self.redis_sentinel_password_file),
+            ca_file=self.redis_ca_file,
+        )
+
     def proxies(self) -> tuple[Network, ...]:
         """Return the networks of trusted proxies."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+
+def _first_line(path: Path | None) -> str | None:
+    return path.read_text().strip() or None if path is not None else None
 
 
 class RemoteSettings(BaseSettings):
