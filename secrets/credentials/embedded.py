@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ UPDATE credentials SET sealed = NULL, version = version + 1
 WHERE tenant = ? AND environment = ? AND connection = ? AND sealed IS NOT NULL
 """
 _ERASE = "DELETE FROM credentials WHERE tenant = ? AND environment = ? AND connection = ?"
+_TRIES, _TRY_SECONDS = 100, 0.05
 _KEY_CHECK = b"gatehouse credential store"
 
 
@@ -96,8 +98,7 @@ class EmbeddedStore:
                 os.close(handle)
             connection = sqlite3.connect(self._path, isolation_level=None)
             try:
-                for pragma in _PRAGMAS:
-                    connection.execute(pragma)
+                _prepare(connection)
                 connection.executescript(_SCHEMA)
                 self._check_key(connection)
             except BaseException:
@@ -149,6 +150,20 @@ class EmbeddedStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set the connection up. Runs in the store's thread."""
+    for attempt in range(_TRIES):
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            return
+        except sqlite3.OperationalError:
+            # SQLite does not wait, whatever its timeout, where others go over to the log at the same moment.
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(_TRY_SECONDS)
 
 
 @contextmanager
