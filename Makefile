@@ -44,6 +44,7 @@ openapi: install
 	$(BIN)/gatehouse openapi --check openapi/gateway.json
 	@for name in $$($(BIN)/gatehouse connector list --json | $(BIN)/python -c 'import json,sys; print(*[c["id"] for c in json.load(sys.stdin)["items"]])'); do \
 	  $(BIN)/gatehouse connector docs $$name --check docs/connectors/$$name.md || exit 1; done
+	$(BIN)/gatehouse connector table --check README.md
 
 wheel: install
 	rm -rf build/wheel && $(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . > /dev/null

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from connectors.sdk.model import CursorQuery, PageQuery
 from gateway.call import Agent, Judged
-from gateway.limits import Charge, Limiter, Policy, Standing, refuse
+from gateway.limits import Bill, Charge, Limiter, Policy, Reach, Standing, refuse
 
 _MINUTE = 60
 _HOUR = 3600
@@ -32,67 +32,69 @@ class Allowances:
         self._connection = Policy("connection", defaults.connection, _MINUTE)
         self._tenant = Policy("tenant", defaults.tenant, _MINUTE)
 
-    def take(self, judged: Judged) -> list[Charge]:
-        """Charge a call, all or nothing. Raises `RateLimited`."""
-        charges = self._charges(judged)
-        refusal = self._limiter.take(charges)
+    async def take(self, judged: Judged) -> Bill:
+        """Charge a call and its vendor's budget, all or nothing. Raises `RateLimited`, `UpstreamQuota`.
+
+        Where replicas cannot share limits just now, writes of a tenant that chose to stop raise `StateUnavailable`.
+        """
+        bill = self._bill(judged)
+        refusal = await self._limiter.take(bill)
         if refusal is not None:
             raise refuse(refusal)
-        return charges
+        return bill
 
-    def take_read(self, agent: Agent, connection: str) -> None:
+    async def take_read(self, agent: Agent, connection: str) -> None:
         """Charge a `locate` read. Raises `RateLimited`."""
-        key = f"{agent.tenant}/{agent.environment}"
         charges = [
             Charge(self._agent_policy(agent), agent.id),
             Charge(self._connection, connection),
-            Charge(self._tenant, key),
+            Charge(self._tenant, f"{agent.tenant}/{agent.environment}"),
         ]
-        refusal = self._limiter.take(charges)
+        refusal = await self._limiter.take(Bill(agent.tenant, charges))
         if refusal is not None:
             raise refuse(refusal)
 
-    def give_back(self, charges: list[Charge]) -> None:
+    def give_back(self, bill: Bill) -> None:
         """Undo a charge of a call that was not sent."""
-        self._limiter.give_back(charges)
+        self._limiter.give_back(bill)
 
     def standings(self, agent: Agent) -> list[Standing]:
         """Return what is left of the agent's limits, for the headers."""
         return [
-            self._limiter.standing(self._agent_policy(agent), agent.id),
-            self._limiter.standing(self._write_policy(agent), agent.id),
+            self._limiter.standing(agent.tenant, self._agent_policy(agent), agent.id),
+            self._limiter.standing(agent.tenant, self._write_policy(agent), agent.id),
         ]
 
-    def _charges(self, judged: Judged) -> list[Charge]:
+    def _bill(self, judged: Judged) -> Bill:
         agent = judged.call.agent
         action = judged.target.action
+        connection = judged.target.connection.id
         charges = [
             Charge(self._agent_policy(agent), agent.id),
-            Charge(self._connection, judged.target.connection.id),
+            Charge(self._connection, connection),
             Charge(self._tenant, f"{agent.tenant}/{agent.environment}"),
         ]
         if action.writes:
             charges.append(Charge(self._write_policy(agent), agent.id))
         own = agent.limits.get(f"action:{action.name}")
         if own:
-            charges.append(Charge(Policy(action.name, own, _MINUTE), f"{agent.id}/{action.name}"))
+            charges.append(Charge(_policy(action.name, own, _MINUTE), f"{agent.id}/{action.name}"))
         hourly = judged.bounded.rules.max_records_per_hour
         if hourly is not None:
-            charges.append(
-                Charge(Policy("records", hourly, _HOUR), f"{agent.id}/{judged.target.connection.id}", _records(judged))
-            )
-        return charges
+            charges.append(Charge(_policy("records", hourly, _HOUR), f"{agent.id}/{connection}", _records(judged)))
+        stops = action.writes and agent.stops_without_state
+        return Bill(agent.tenant, charges, Reach(connection, action.budget, action.writes), stops)
 
     def _agent_policy(self, agent: Agent) -> Policy:
-        return _a_minute("agent", agent.limits.get("requests_per_minute", self._defaults.agent))
+        return _policy("agent", agent.limits.get("requests_per_minute", self._defaults.agent), _MINUTE)
 
     def _write_policy(self, agent: Agent) -> Policy:
-        return _a_minute("writes", agent.limits.get("writes_per_minute", self._defaults.writes))
+        return _policy("writes", agent.limits.get("writes_per_minute", self._defaults.writes), _MINUTE)
 
 
 @lru_cache(maxsize=1024)
-def _a_minute(name: str, quota: int) -> Policy:
-    return Policy(name, quota, _MINUTE)
+def _policy(name: str, quota: int, window: int) -> Policy:
+    return Policy(name, quota, window)
 
 
 def _records(judged: Judged) -> int:

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.sdk import Searched
-from connectors.sdk.errors import ActionError
-from gateway.call import Answer, Bounded, Judged, Opened
+import orjson
+
+from connectors.sdk import CursorQuery, PageQuery, Searched
+from connectors.sdk.errors import ActionError, UpstreamInvalidResponse
+from gateway.call import Answer, Bounded, Judged, Opened, Typed
 from gateway.clock import Clock, stamp
 from gateway.cursor import Cursors
 from gateway.parse import cursor_binding
+from gateway.trail import Circle, Trail, joined
 from gateway.upstream.recording import mask_tree
 from scopes.constraint import drop_fields, redact_fields, resource_matches
 from scopes.grant import Combined
@@ -25,6 +28,8 @@ class Answers:
         """Return a typed result as JSON."""
         target = bounded.typed.target
         dumped = target.action.output_adapter.dump_python(result, mode="json")
+        if target.action.paged and dumped.get("next_cursor") is not None:
+            dumped["next_cursor"] = self._onward(bounded.typed, dumped)
         fact = target.action.resource
         if isinstance(fact, Searched) and bounded.patterns is not None:
             dumped["items"] = [
@@ -32,10 +37,21 @@ class Answers:
                 for item, typed in zip(dumped["items"], result.items, strict=True)
                 if _within(bounded.patterns, fact.canonical(fact.of(typed)))
             ]
-        if target.action.paged and dumped.get("next_cursor") is not None:
-            binding = cursor_binding(target, bounded.typed.value)
-            dumped["next_cursor"] = self._cursors.seal(dumped["next_cursor"], binding)
         return redacted(mask_tree(dumped, target.action.secrets), bounded.rules)
+
+    def _onward(self, typed: Typed, page: Mapping[str, Any]) -> str:
+        """Seal the vendor's next cursor. Raises `UpstreamInvalidResponse` where it leads back to a page before."""
+        following: str = page["next_cursor"]
+        used = typed.input.cursor if isinstance(typed.input, PageQuery | CursorQuery) else None
+        items = orjson.dumps(page["items"]) if page["items"] else b""
+        try:
+            trail = (typed.trail or Trail()).onward(used, following, items)
+        except Circle:
+            raise UpstreamInvalidResponse(
+                f"{typed.target.connector.title} gave a page that was read before: its pages go in a circle.",
+                hint="What was read so far is all that can be had this way; narrow the query.",
+            ) from None
+        return self._cursors.seal(joined(trail, following), cursor_binding(typed.target, typed.value))
 
     def finished(self, judged: Judged, output: Any, *, status: str, attempts: int) -> Answer:
         """Return the answer of a call that ended well."""

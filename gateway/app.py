@@ -26,6 +26,7 @@ from gateway.admin.data_keys import DataKeys
 from gateway.admin.decisions import Decisions
 from gateway.admin.directory import Directory
 from gateway.admin.freezes import FreezeSwitch
+from gateway.admin.generation import Generation
 from gateway.admin.grants import Grants
 from gateway.admin.health import ConnectionHealth
 from gateway.admin.keys import Keys
@@ -52,6 +53,7 @@ from gateway.execute import Executor
 from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.freeze import Freezes
+from gateway.freshness import Freshness
 from gateway.http.actions import ActionRoutes
 from gateway.http.admin.door import AdminDoor, Services
 from gateway.http.agent import AgentDoor
@@ -71,7 +73,7 @@ from gateway.ledger.bodies import Bodies
 from gateway.ledger.checkpoint import Checkpoints
 from gateway.ledger.events import Events
 from gateway.ledger.verify import verify
-from gateway.limits import MemoryLimiter, Policy
+from gateway.limits import Limiter, Policy
 from gateway.looks import Looks
 from gateway.observe import Observer
 from gateway.parse import Parser
@@ -84,6 +86,9 @@ from gateway.registry import Registry, load
 from gateway.resolve import Resolver
 from gateway.runs import Runs
 from gateway.settings import Settings
+from gateway.state.memory import MemoryLimiter
+from gateway.state.messages import CHANGED
+from gateway.state.shared import SharedState
 from gateway.sweep import Sweeper
 from gateway.telemetry import Telemetry, otlp_exporter
 from gateway.upstream.breaker import Breaker
@@ -91,6 +96,7 @@ from gateway.upstream.budget import VendorQuota
 from gateway.upstream.road import Road
 from gateway.upstream.tokens import ConnectionTokens
 from gateway.upstream.transport import AiohttpTransport, Transport, opens_loopback
+from gateway.vault import vault_of
 from gateway.waiters import Waiters
 from gateway.waiting import Waiting
 
@@ -135,13 +141,24 @@ class Gateway:
         self.telemetry.metrics.ledger_ready.set_function(lambda: float(self.database.ready))
         self.bodies = Bodies(derived.bodies)
         self.events = Events(self.bodies)
-        self.waiters = Waiters()
-        self.freezes = Freezes()
+        self._wire_state(clock, settings)
+        freshness = Freshness(clock.monotonic, alone=self.alone)
+        self.freezes = Freezes(freshness)
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
-        self.control = Control(self.database, self.events, self.directory, clock)
-        self.store = EmbeddedStore(self.home.credentials, master)
+        self.data_keys = DataKeys(self.database, self.bodies, clock)
+        self.generation = Generation(
+            self.database,
+            freshness,
+            [self.directory.refresh] if self.alone else [self.data_keys.load, self.directory.refresh],
+            clock.monotonic,
+            self._announce,
+        )
+        if self.shared is not None:
+            self.shared.on_change(self.generation.poke)
+        self.control = Control(self.database, self.events, self.generation, clock)
+        self.vault = vault_of(settings)
+        self.store = self.vault.store if self.vault is not None else EmbeddedStore(self.home.credentials, master)
         self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
-        self.limiter = MemoryLimiter(clock.monotonic)
         self.signer = signer_of(settings, self.home, derived)
         self._checkpoints = Checkpoints(self.database, self.signer, clock, self.home.checkpoint)
         self._wire_road(clock, settings)
@@ -149,18 +166,40 @@ class Gateway:
         self._wire_work(clock)
         self._wire_admin(clock, settings, derived)
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can change the control plane: the embedded ledger refuses a second one."""
+        return not self.database.shared
+
+    def _wire_state(self, clock: Clock, settings: Settings) -> None:
+        """What replicas share for speed, through Redis where there is one."""
+        self.intake_limiter = MemoryLimiter(clock.monotonic)  # each replica guards itself
+        self.quota = VendorQuota(lambda: clock.now().timestamp())
+        self.limiter: Limiter = MemoryLimiter(clock.monotonic, self.quota)
+        self.waiters = Waiters()
+        self.shared: SharedState | None = None
+        address = settings.redis()
+        if address is not None:
+            self.shared = SharedState(address, settings, clock, self.telemetry.metrics)
+            self.quota, self.limiter, self.waiters = self.shared.quota, self.shared.limiter, self.shared.waiters
+
+    def _announce(self) -> None:
+        """Tell other replicas that the control plane changed."""
+        if self.shared is not None:
+            self.shared.messages.post(CHANGED)
+
     def _wire_road(self, clock: Clock, settings: Settings) -> None:
         self.token_road = TokenRoad(
             opened=settings.opened(), plain_http_loopback=opens_loopback(settings.opened()), tls=tls_of(settings)
         )
         self.tokens = Tokens(self.store, road=self.token_road, clock=clock.now)
-        self.quota = VendorQuota(lambda: clock.now().timestamp())
+        self.connection_tokens = ConnectionTokens(self.tokens)
         self.road = Road(
             self._transport,
-            ConnectionTokens(self.tokens),
+            self.connection_tokens,
             Breaker(clock.monotonic),
             self.quota,
-            mark_unhealthy=ConnectionHealth(self.database, self.events, self.directory, clock).mark_unhealthy,
+            mark_unhealthy=ConnectionHealth(self.database, self.events, self.generation, clock).mark_unhealthy,
             answered=self.telemetry.metrics.vendor_answered,
             monotonic=clock.monotonic,
             wall=lambda: clock.now().timestamp(),
@@ -254,12 +293,12 @@ class Gateway:
         self.waiting = Waiting(self.looks, self.waiters)
         self.timeline = Timeline(self.database, self.bodies, self.looks)
         self.errands = Errands(self.registry, self.road, self.freezes, self.database, self.events, clock)
-        self.prober = Prober(self.registry, self.errands, ConnectionTokens(self.tokens))
+        self.prober = Prober(self.registry, self.errands, self.connection_tokens)
 
     def _wire_admin(self, clock: Clock, settings: Settings, derived: Derived) -> None:
-        data_keys, records = DataKeys(self.database, self.bodies, clock), Records(self.bodies)
+        data_keys, records = self.data_keys, Records(self.bodies)
         grants = Grants(self.control, self.registry)
-        probing = Probing(self.store, self.tokens, self.prober, self.freezes)
+        probing = Probing(self.store, self.tokens, self.prober, self.freezes, settings.opened())
 
         async def check_ledger() -> dict[str, object]:
             bodies, kept = Bodies(derived.bodies), self.home.checkpoint
@@ -302,11 +341,18 @@ class Gateway:
         await self._ledger.upgrade()
         await self.database.open()
         await self.store.open()
-        for tenant, number, wrapped in await self.database.read(_data_keys):
-            self.bodies.load(tenant, number, wrapped)
-        await self.directory.refresh()
+        await self.data_keys.load()
+        await self.generation.look()
         for connector in await self.database.read(_connectors_in_use):
             self.registry.connectors.get(connector)  # imported now, so that no call waits for it
+        if self.vault is not None:
+            self._spawn(self.vault.session.run())
+        if self.shared is not None:
+            await self.shared.open()
+            for work in self.shared.work():
+                self._spawn(work)
+        if not self.alone:
+            self._spawn(self.generation.follow(lambda: self.shared is not None and self.shared.client.up))
         self._spawn(self._checkpoints.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
@@ -320,9 +366,13 @@ class Gateway:
             await self._runner.cleanup()
         if self._metrics_runner is not None:
             await self._metrics_runner.cleanup()
+        if self.shared is not None:
+            await self.shared.give_back()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.shared is not None:
+            await self.shared.close()
         await self._checkpoints.sign()
         await self.tokens.close()
         await self._transport.close()
@@ -332,7 +382,7 @@ class Gateway:
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
-        passing = edge(self.limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
+        passing = edge(self.intake_limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
         application = web.Application(middlewares=[passing], client_max_size=0)
         application.add_routes(self._routes())
         application.on_response_prepare.append(sign_answer)
@@ -342,7 +392,7 @@ class Gateway:
         door = AgentDoor(
             directory=self.directory,
             freezes=self.freezes,
-            limiter=self.limiter,
+            limiter=self.intake_limiter,
             allowances=self.allowances,
             telemetry=self.telemetry,
             intake=self._intake(),
@@ -359,7 +409,12 @@ class Gateway:
             self.looks, self.waiting, self.journal, self.answers, self.approvals, self.reopener, self.cursors
         )
         files, runs = FileRoutes(self.files), RunRoutes(self.runs, self.timeline, self.cursors)
-        public = PublicRoutes(self.registry, self.database, lambda: self.draining)
+        public = PublicRoutes(
+            self.registry,
+            self.database,
+            lambda: self.draining,
+            self.shared.answers if self.shared is not None else None,
+        )
         return [
             web.post("/v1/actions/{action}", door.route(actions.run, records_freezes=True)),
             web.get("/v1/actions", door.route(actions.list), allow_head=False),
@@ -463,11 +518,6 @@ def _defaults(settings: Settings) -> Defaults:
         connection=settings.connection_per_minute,
         tenant=settings.tenant_per_minute,
     )
-
-
-def _data_keys(rows: Rows) -> list[tuple[str, int, bytes]]:
-    found = rows.execute(text("SELECT tenant, number, wrapped FROM data_keys ORDER BY tenant, number"))
-    return [(row[0], row[1], row[2]) for row in found]
 
 
 def _connectors_in_use(rows: Rows) -> list[str]:

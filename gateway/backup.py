@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from connectors.sdk.errors import ActionError, ApprovalExpired, OutcomeUnknown
+from gateway.admin.generation import counted
 from gateway.answers import Answers
 from gateway.clock import SystemClock, stamp
 from gateway.cursor import Cursors
@@ -50,7 +51,8 @@ def backup(home: Home, into: Path, progress: Progress | None = None) -> dict[str
         raise NotSetUp(f"{home.path} holds no installation")
     into.mkdir(mode=0o700, parents=True)
     at = stamp(SystemClock().now())
-    copied = {source.name: _copy(source, into / source.name, progress) for source in (home.ledger, home.credentials)}
+    there = [source for source in (home.ledger, home.credentials) if source.exists()]  # credentials may be in Vault
+    copied = {source.name: _copy(source, into / source.name, progress) for source in there}
     manifest: dict[str, object] = {"at": at, "bytes": copied, "epoch": _epoch(into / home.ledger.name)}
     (into / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
     return manifest
@@ -72,8 +74,9 @@ async def restore(settings: Settings, home: Home, source: Path) -> Restored:
     try:
         epoch = max(int(manifest["epoch"]), _epoch(home.ledger) if home.ledger.exists() else 0) + 1
         for name in (home.ledger, home.credentials):
-            _set_aside(name, epoch)
-            _copy(source / name.name, name, None)
+            if (source / name.name).exists():
+                _set_aside(name, epoch)
+                _copy(source / name.name, name, None)
         if home.checkpoint.exists():
             home.checkpoint.replace(home.checkpoint.with_suffix(f".before-{epoch}.json"))
         upgrade(home.ledger)
@@ -102,7 +105,7 @@ async def accept(settings: Settings, home: Home, by: str) -> bool:
             environment="",
         )
         await database.write(
-            lambda rows: rows.exec_driver_sql("DELETE FROM meta WHERE name='writes_held'").rowcount, event
+            counted(lambda rows: rows.exec_driver_sql("DELETE FROM meta WHERE name='writes_held'").rowcount), event
         )
     finally:
         await database.close()

@@ -14,12 +14,13 @@ from gateway.ledger.record import EventRow
 from gateway.policy.decision import Decision
 from gateway.policy.risk import Risk
 from gateway.telemetry import CallTrace
+from gateway.trail import Trail
 from scopes.grant import Combined, Grant
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A non-human caller."""
+    """A non-human caller. `stops_without_state` is its tenant's choice for writes while replicas share no limits."""
 
     id: str
     tenant: str
@@ -27,6 +28,7 @@ class Agent:
     name: str
     limits: Mapping[str, int]
     domains: tuple[str, ...]
+    stops_without_state: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,10 @@ class Resolved:
 
 @dataclass(slots=True)
 class Typed:
-    """The input, parsed and typed. `value` is the accepted body before defaults, `digest` binds the key to it."""
+    """The input, parsed and typed. `value` is the accepted body before defaults, `digest` binds the key to it.
+
+    `trail` is the way through a list that came with a cursor.
+    """
 
     target: Resolved
     value: dict[str, Any]
@@ -149,6 +154,7 @@ class Typed:
     digest: str
     key: str | None
     marker: str
+    trail: Trail | None = None
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
 ) -> None:
     """Serve in the foreground until SIGTERM or SIGINT."""
-    from connectors.sdk.errors import StateUnavailable
+    from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import NotSetUp
     from gateway.ledger.sqlite import LedgerInUse
     from gateway.serve import serve as run
@@ -37,6 +37,8 @@ def serve(
         fail(f"The sandbox binds loopback only, not {settings.host}.")
     try:
         run(settings, sandbox=sandbox)
+    except SecretStoreUnavailable as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (NotSetUp, LedgerInUse, StateUnavailable, ValueError, OSError) as error:
         fail(str(error))
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from credentials.supplied import required_fields
 
 from connectors.sdk import Action, Connector, Irreversible, NaturalKey, Reconcile, Undo, Unknowable
-from connectors.sdk.auth import AppInstallation, AuthMethod, OAuthUser
+from connectors.sdk.auth import (
+    AppInstallation,
+    AuthMethod,
+    ClientCredentials,
+    JwtBearer,
+    OAuthUser,
+    SignedToken,
+)
 from connectors.sdk.facts import Native
 
 
@@ -42,6 +49,8 @@ def _method(connector: Connector, method: AuthMethod) -> str:
         how = " Tokens are refreshed as needed."
     elif isinstance(method, AppInstallation):
         how = " Gatehouse signs as the app and fetches an installation token, anew before it expires."
+    elif isinstance(method, JwtBearer | ClientCredentials | SignedToken):
+        how = " Gatehouse gets a new token with it before the old one expires, and when the vendor refuses that."
     command = f"gatehouse connections create {connector.id}/main --method {method.id}"
     return f"**{method.title}** (`{method.id}`): {fields}.{how}\n\n    {command}"
 

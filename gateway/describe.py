@@ -60,7 +60,7 @@ class Describer:
         assert action.custom is not None
 
         async def perform(work: Any) -> Any:
-            self._allowances.take_read(principal.agent, connection.id)
+            await self._allowances.take_read(principal.agent, connection.id)
             told = {"agent": principal.agent.id, "action": name}
             return await self._errands.run(connection, work, f"{name}: its custom fields", told)
 

@@ -3,12 +3,17 @@
 from collections.abc import Iterable
 
 from connectors.sdk.errors import Frozen
+from gateway.freshness import Freshness
 
 
 class Freezes:
-    """All freezes in force, in memory. The control plane fills it before it answers."""
+    """All freezes in force, in memory. The control plane fills it before it answers.
 
-    def __init__(self) -> None:
+    Every check raises `StateUnavailable` where other processes may have frozen what is not known here.
+    """
+
+    def __init__(self, freshness: Freshness) -> None:
+        self._freshness = freshness
         self._in_force: frozenset[tuple[str, str, str, str]] = frozenset()
         self._held: str | None = None
 
@@ -22,11 +27,13 @@ class Freezes:
 
     def check_caller(self, tenant: str, environment: str, agent: str) -> None:
         """Raise `Frozen` where the tenant, the environment or the agent is frozen."""
+        self._freshness.check()
         if self._in_force:
             self._check(tenant, environment, (("tenant", tenant), ("environment", environment), ("agent", agent)))
 
     def check_target(self, tenant: str, environment: str, connector: str, connection: str) -> None:
         """Raise `Frozen` where the connector or the connection is frozen."""
+        self._freshness.check()
         if self._in_force:
             self._check(tenant, environment, (("connector", connector), ("connection", connection)))
 

@@ -32,7 +32,7 @@ from gateway.freeze import Freezes
 from gateway.idempotency import Earlier, Idempotency, in_progress
 from gateway.ids import new_id
 from gateway.journal import AlreadySettled, Journal, KeyTaken
-from gateway.limits import Charge
+from gateway.limits import Bill
 from gateway.looks import Looks
 from gateway.observe import Observer
 from gateway.parse import Parser
@@ -146,10 +146,16 @@ class Pipeline:
         Raises `AlreadySettled` where somebody else moved the call on.
         """
         try:
-            judged = await self.judge_again(call)
+            try:
+                judged = await self.judge_again(call)
+            except StateUnavailable as gone:  # freezes or grants could not be read: nothing was done yet
+                if last:
+                    raise
+                call.events.clear()
+                return Answer(202, {"status": "queued"}, call=call.id, retry_after=(gone.retry_after_ms or 1000) / 1000)
             self.check_decision(judged, approval)
             try:
-                self._take(judged)
+                await self._take(judged)
             except TryLater as later:
                 judged.rendered.handler.close()
                 if last or not later.retryable:
@@ -218,30 +224,29 @@ class Pipeline:
         check_health(judged.target)
         if judged.target.action.writes:
             self._freezes.check_writes()
-        charges: list[Charge] = []
+        bill: Bill | None = None
         told = list(judged.call.events)
         try:
             if isinstance(decision, Ask):
                 return await self._approvals.park(judged)
             with judged.call.asked.trace.stage("limits"):
-                charges = self._take(judged)
+                bill = await self._take(judged)
             if judged.call.asked.options.respond_async:
                 answer = await self._queue(judged)
-                self._allowances.give_back(charges)  # what waits uses no limit: it is charged when it runs
+                self._allowances.give_back(bill)  # what waits uses no limit: it is charged when it runs
                 return answer
             return await self._executor.run(judged)
         except KeyTaken as lost:
-            self._allowances.give_back(charges)
+            if bill is not None:
+                self._allowances.give_back(bill)
             judged.rendered.handler.close()
             judged.call.events = told  # the rest tells of a request that was never sent
             return await self._replay(judged.call, self._idempotency.same(judged.typed, lost.taken))
 
-    def _take(self, judged: Judged) -> list[Charge]:
+    async def _take(self, judged: Judged) -> Bill:
         """Charge all limits at once; the breaker and the vendor's own quota count among them."""
-        target = judged.target
-        self._road.breaker.check(target.connection.id)
-        self._road.quota.check(target.connection.id, writes=target.action.writes, name=target.action.budget)
-        return self._allowances.take(judged)
+        self._road.breaker.check(judged.target.connection.id)
+        return await self._allowances.take(judged)
 
     def check_decision(self, judged: Judged, approval: Approval | None) -> None:
         """Check that a resumed call has the same permission again: allowed, or approved exactly as it is. Raises."""
@@ -295,7 +300,7 @@ class Pipeline:
         """Read at the vendor above the line: recorded in the call and charged, like any read."""
         target = typed.target
         check_health(target)
-        self._allowances.take_read(target.call.agent, target.connection.id)
+        await self._allowances.take_read(target.call.agent, target.connection.id)
         trip = self._executor.trip(target)
         found = await perform(self._road, trip, work, target.action.name)
         await trip.record()

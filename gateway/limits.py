@@ -5,7 +5,7 @@ draft-ietf-httpapi-ratelimit-headers-11.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,69 +47,46 @@ class Standing:
     resets: int
 
 
-class Limiter(Protocol):
-    """Settles charges. Replicas share one through Redis; a single process has its own."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a call needs of its vendor: one request out of a connection's budget."""
 
-    def take(self, charges: Sequence[Charge]) -> Refusal | None:
-        """Take all charges, or none and say which limit refuses for longest."""
+    connection: str
+    budget: str
+    writes: bool
+
+
+@dataclass(slots=True)
+class Bill:
+    """All that one call takes at once. `stops` says that it rather does not run than on a local share of the limits.
+
+    `locally` is the limiter's own note of whose units it gave.
+    """
+
+    tenant: str
+    charges: Sequence[Charge]
+    reach: Reach | None = None
+    stops: bool = False
+    locally: bool = False
+
+
+class Limiter(Protocol):
+    """Settles bills. Replicas share one through Redis; a single process has its own."""
+
+    async def take(self, bill: Bill) -> Refusal | None:
+        """Take all that a bill says, or none of it and say which limit refuses for longest.
+
+        Raises `UpstreamQuota` where the vendor's budget is used up, `StateUnavailable` where the bill `stops`.
+        """
         ...
 
-    def give_back(self, charges: Sequence[Charge]) -> None:
+    def give_back(self, bill: Bill) -> None:
         """Undo `take`, where nothing came of the call."""
         ...
 
-    def standing(self, policy: Policy, key: str) -> Standing:
-        """Return what is left, without taking."""
+    def standing(self, tenant: str, policy: Policy, key: str) -> Standing:
+        """Return what is left as far as it is known here, without taking or asking."""
         ...
-
-
-class MemoryLimiter:
-    """GCRA in memory. One number a limit: the theoretical arrival time of the next unit."""
-
-    def __init__(self, now: Callable[[], float], *, most: int = 200_000) -> None:
-        self._now = now
-        self._most = most
-        self._arrivals: dict[tuple[str, str], float] = {}
-
-    def take(self, charges: Sequence[Charge]) -> Refusal | None:
-        """Take all charges, or none and say which limit refuses for longest."""
-        now = self._now()
-        fresh: list[tuple[tuple[str, str], float]] = []
-        refusal: Refusal | None = None
-        for charge in charges:
-            policy = charge.policy
-            place = (policy.name, charge.key)
-            arrival = max(self._arrivals.get(place, now), now) + charge.cost * policy.window / policy.quota
-            early = arrival - now - policy.window
-            if early > 1e-9:
-                wait = early if charge.cost <= policy.quota else math.inf
-                refusal = Refusal(policy, wait) if refusal is None or wait > refusal.seconds else refusal
-            fresh.append((place, arrival))
-        if refusal is not None:
-            return refusal
-        for place, arrival in fresh:
-            self._arrivals[place] = arrival
-        if len(self._arrivals) > self._most:
-            self._forget(now)
-        return None
-
-    def give_back(self, charges: Sequence[Charge]) -> None:
-        """Undo `take`."""
-        for charge in charges:
-            place = (charge.policy.name, charge.key)
-            if place in self._arrivals:
-                self._arrivals[place] -= charge.cost * charge.policy.window / charge.policy.quota
-
-    def standing(self, policy: Policy, key: str) -> Standing:
-        """Return what is left."""
-        now = self._now()
-        ahead = max(self._arrivals.get((policy.name, key), now) - now, 0.0)
-        left = int((policy.window - ahead) * policy.quota / policy.window + 1e-9)
-        return Standing(policy, max(left, 0), math.ceil(ahead - 1e-6))
-
-    def _forget(self, now: float) -> None:
-        """Drop the limits that are whole again: they say nothing."""
-        self._arrivals = {place: arrival for place, arrival in self._arrivals.items() if arrival > now}
 
 
 def refuse(refusal: Refusal) -> RateLimited:

@@ -11,6 +11,7 @@ from gateway import body
 from gateway.call import Resolved, Typed
 from gateway.cursor import Cursors
 from gateway.idempotency import Idempotency
+from gateway.trail import parted
 
 
 class Parser:
@@ -37,7 +38,7 @@ class Parser:
         typed = Typed(target, value, given, digest, key, "")
         typed.marker = self._idempotency.marker(target.call.agent, key) if key else ""
         if isinstance(given, PageQuery | CursorQuery) and given.cursor is not None:
-            plain = self._cursors.open(given.cursor, cursor_binding(target, value))
+            typed.trail, plain = parted(self._cursors.open(given.cursor, cursor_binding(target, value)))
             typed.input = given.model_copy(update={"cursor": plain})
         return typed
 

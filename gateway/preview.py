@@ -92,7 +92,7 @@ class Preview:
 
     async def _read(self, judged: Judged, getter: Action, given: Any) -> dict[str, Any]:
         target = judged.target
-        self._allowances.take_read(judged.call.agent, target.connection.id)
+        await self._allowances.take_read(judged.call.agent, target.connection.id)
         trip = self._executor.trip(target)
         trip.withheld = trip.withheld or bool(getter.secrets)
         try:

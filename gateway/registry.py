@@ -38,7 +38,7 @@ class Connectors(Mapping[str, Connector]):
     def __getitem__(self, id: str) -> Connector:
         """Return a connector, importing it the first time."""
         if id in self._waiting:
-            self.add(_shipped(id))
+            self.add(_checked(_shipped(id)))
         return self._loaded[id]
 
     def __contains__(self, id: object) -> bool:
@@ -90,10 +90,15 @@ def load(enabled: Sequence[str] = ()) -> Registry:
     installed = {point.name: point for point in entry_points(group="gatehouse.connectors")}
     for name in enabled:
         try:
-            registry.connectors.add(installed[name].load())
+            registry.connectors.add(_checked(installed[name].load()))
         except Exception as error:
             _log.error("connector_skipped", connector=name, reason=f"{type(error).__name__}: {error}")
     return registry
+
+
+def _checked(connector: Connector) -> Connector:
+    connector.check_modules()
+    return connector
 
 
 def _shipped(name: str) -> Connector:

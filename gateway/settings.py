@@ -1,19 +1,29 @@
 """Every setting: its type, unit, default and one sentence. The environment is read here and nowhere else."""
 
 import ipaddress
+import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connectors.sdk.hosts import Network
+from gateway.state.address import RedisAddress, parse_redis_url
+
+_TO_LOG_IN = {
+    "token": ("vault_token_file",),
+    "approle": ("vault_role_id", "vault_secret_id_file"),
+    "kubernetes": ("vault_role",),
+}
 
 
 class Settings(BaseSettings):
     """Read from the environment (`GATEHOUSE_...`) at start. All problems are listed at once."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(
         default=Path(".gatehouse"), description="Folder of the embedded ledger, its keys and its credentials."
@@ -58,6 +68,49 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(
         default=None, description="PEM file of further certificate authorities for vendors' hosts."
     )
+    vault_addr: str | None = Field(
+        default=None,
+        description="Address of Vault or OpenBao; without it credentials are kept in the home.",
+    )
+    vault_namespace: str | None = Field(default=None, description="Namespace at Vault that holds the mounts.")
+    vault_mount: str = Field(
+        default="gatehouse", min_length=1, description="Path of the KV engine, version 2, for credentials."
+    )
+    vault_transit_mount: str = Field(
+        default="gatehouse-transit",
+        min_length=1,
+        description="Path of the transit engine, for data keys and the key that signs checkpoints.",
+    )
+    vault_login: Literal["token", "approle", "kubernetes"] = Field(
+        default="approle", description="How the gateway logs in at Vault."
+    )
+    vault_login_mount: str | None = Field(
+        default=None, description="Path of that auth method at Vault; without it the method's own name."
+    )
+    vault_token_file: Path | None = Field(
+        default=None, validate_default=True, description="File with a token, for the login `token`."
+    )
+    vault_role_id: str | None = Field(
+        default=None, validate_default=True, description="Role id, for the login `approle`."
+    )
+    vault_secret_id_file: Path | None = Field(
+        default=None, validate_default=True, description="File with a secret id, for the login `approle`."
+    )
+    vault_secret_id_wrapped: bool = Field(
+        default=False, description="Whether that file holds a wrapping token, which opens once for a secret id."
+    )
+    vault_role: str | None = Field(default=None, validate_default=True, description="Role, for the login `kubernetes`.")
+    vault_jwt_file: Path = Field(
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        description="File with the service account's JWT, read again at each login, for the login `kubernetes`.",
+    )
+    vault_timeout_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="Seconds that one request at Vault may take."
+    )
+    vault_at_once: int = Field(default=8, ge=1, le=64, description="Requests at Vault at once.")
+    vault_ca_file: Path | None = Field(
+        default=None, description="PEM file of the certificate authority that vouches for Vault's host."
+    )
     trace_ratio: float = Field(
         default=0.1, ge=0, le=1, description="Share of calls that are traced where a caller does not say."
     )
@@ -81,6 +134,50 @@ class Settings(BaseSettings):
     approval_hours: float = Field(default=24, gt=0, le=720, description="Hours until a pending approval expires.")
     drain_seconds: float = Field(default=30, ge=0, description="Seconds that calls under way get to finish at a stop.")
 
+    redis_url: str | None = Field(
+        default=None,
+        description="What replicas share for speed: redis://, redis+sentinel:// or redis+cluster://, rediss with TLS;"
+        " without it each process limits for itself.",
+        repr=False,
+    )
+    redis_username: str | None = Field(default=None, description="Redis ACL user, where the URL names none.")
+    redis_password_file: Path | None = Field(
+        default=None, description="File with the password of Redis, where the URL has none."
+    )
+    redis_sentinel_password_file: Path | None = Field(
+        default=None, description="File with the password of the Sentinels, where they ask for one."
+    )
+    redis_ca_file: Path | None = Field(
+        default=None, description="PEM file of the certificate authorities for Redis, besides the system's."
+    )
+    redis_timeout_ms: int = Field(
+        default=50, ge=5, le=5000, description="Milliseconds that a request waits for Redis before it goes on without."
+    )
+    redis_prefix: str = Field(
+        default="gatehouse",
+        pattern="^[A-Za-z0-9_.-]{1,64}$",
+        description="First part of all keys and of the channel in Redis; installations that share one need their own.",
+    )
+    replicas: int | None = Field(
+        default=None,
+        ge=1,
+        description="Replicas among which limits are divided while Redis is away; without it the number last seen.",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_redis_url(value)
+        return value
+
+    @field_validator("redis_password_file", "redis_sentinel_password_file", "redis_ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError("names a file that cannot be read")
+        return value
+
     @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -95,13 +192,51 @@ class Settings(BaseSettings):
             ipaddress.ip_network(text)
         return value
 
+    @field_validator("vault_addr")
+    @classmethod
+    def _vault_addr(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        loopback = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+            raise ValueError("must be https; plain http is for loopback")
+        if not parts.hostname or parts.username or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("must be a scheme, a host and perhaps a port, as in https://vault.example:8200")
+        return value.rstrip("/")
+
+    @field_validator("vault_token_file", "vault_role_id", "vault_secret_id_file", "vault_role")
+    @classmethod
+    def _needed_to_log_in(cls, value: object, info: ValidationInfo) -> object:
+        login = info.data.get("vault_login")
+        if value is None and info.data.get("vault_addr") and info.field_name in _TO_LOG_IN.get(str(login), ()):
+            raise ValueError(f"is needed for the login {login}")
+        return value
+
     def opened(self) -> tuple[Network, ...]:
         """Return the networks that connections may reach besides public addresses."""
         return tuple(ipaddress.ip_network(text) for text in self.opened_networks)
 
+    def redis(self) -> RedisAddress | None:
+        """Return where Redis is, with its credential; None where there is none."""
+        if self.redis_url is None:
+            return None
+        address = parse_redis_url(self.redis_url)
+        return replace(
+            address,
+            username=address.username or self.redis_username,
+            password=address.password or _first_line(self.redis_password_file),
+            sentinel_password=_first_line(self.redis_sentinel_password_file),
+            ca_file=self.redis_ca_file,
+        )
+
     def proxies(self) -> tuple[Network, ...]:
         """Return the networks of trusted proxies."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+
+def _first_line(path: Path | None) -> str | None:
+    return path.read_text().strip() or None if path is not None else None
 
 
 class RemoteSettings(BaseSettings):

@@ -46,6 +46,22 @@ class Metrics:
             "gatehouse_intake_refusals", "Requests refused by the intake limit.", registry=self.registry
         )
         self.replays = Counter("gatehouse_replays", "Repeats answered from the record.", registry=self.registry)
+        self.redis_trips = Counter(
+            "gatehouse_redis_round_trips",
+            "Requests to Redis that calls or replicas made.",
+            ["what"],
+            registry=self.registry,
+        )
+        self.leased = Counter(
+            "gatehouse_calls_leased", "Calls settled from leased units, without asking Redis.", registry=self.registry
+        )
+        self.local = Counter(
+            "gatehouse_calls_limited_locally",
+            "Calls settled from this replica's share, because Redis was away.",
+            registry=self.registry,
+        )
+        self.redis_lost = Counter("gatehouse_redis_losses", "Times that Redis was lost.", registry=self.registry)
+        self.redis_up = Gauge("gatehouse_redis_up", "1 while Redis answers.", registry=self.registry)
         self.in_flight = Gauge("gatehouse_calls_in_flight", "Calls being worked on.", registry=self.registry)
         self.ledger_ready = Gauge("gatehouse_ledger_ready", "1 while the ledger takes writes.", registry=self.registry)
 
@@ -56,6 +72,12 @@ class Metrics:
         if counter is None:
             counter = self._vendors[labels] = self.upstream.labels(*labels)
         counter.inc()
+
+    def redis_turned(self, up: bool) -> None:
+        """Take note that Redis answers again, or was lost."""
+        self.redis_up.set(up)
+        if not up:
+            self.redis_lost.inc()
 
     def text(self) -> bytes:
         """Return the metrics in the text format."""

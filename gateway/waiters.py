@@ -12,6 +12,11 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
+    @property
+    def patience(self) -> float | None:
+        """How long to wait for a wake-up before looking, None for ever: here nothing ends a call unheard."""
+        return None
+
     def finished(self, call: str) -> None:
         """Wake all that wait for a call."""
         for event in self._waiting.get(call, ()):

@@ -21,12 +21,11 @@ class Waiting:
             stored = await self._looks.mine(principal.agent, id)
             if stored.terminal or seconds <= 0:
                 return stored
-            try:
-                async with asyncio.timeout(seconds):
-                    await ended.wait()
-            except TimeoutError:
-                pass
-        return await self._looks.mine(principal.agent, id)
+            ends_at = asyncio.get_running_loop().time() + seconds
+            while not stored.terminal and (left := ends_at - asyncio.get_running_loop().time()) > 0:
+                await _set_within(ended, min(left, self._waiters.patience or left))
+                stored = await self._looks.mine(principal.agent, id)
+            return stored
 
     async def wait(self, principal: Principal, answer: Answer, seconds: float) -> Answer:
         """Return the first answer of a call that was put off, if it ends in time; else the answer as it is."""
@@ -34,3 +33,13 @@ class Waiting:
             return answer
         stored = await self.call(principal, answer.call, seconds)
         return self._looks.answer(principal, stored) if stored.terminal else answer
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event as long as that, and let it be set again."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()

@@ -119,6 +119,10 @@ class _File(FileContent):
     content: str | None = None
 
 
+class _Kind(Output):
+    type: str
+
+
 class _Commit(Output):
     sha: str
 
@@ -174,7 +178,8 @@ async def list_content(api: Upstream, what: ListContent) -> Page[Entry]:
     path = "/repos/{owner}/{repo}/contents" + ("/{path+}" if what.path else "")
     response = await api.get(path, what, params={"ref": what.ref})
     if not response.body.lstrip().startswith(b"["):
-        raise UpstreamRejected(f"{what.path!r} is no directory.", hint="Use github.content.get.")
+        kind = api.read(_Kind, response).type
+        raise UpstreamRejected(f"{what.path!r} is a {kind}, no directory.", hint="Use github.content.get.")
     return Page[Entry](items=api.read(_ENTRIES, response))
 
 
@@ -193,6 +198,7 @@ async def download_content(api: Upstream, what: OnePath) -> StoredFile:
     headers = {"Accept": _RAW}
     response = await api.get(CONTENT, what, params={"ref": what.ref}, headers=headers, max_bytes=_LARGEST)
     if response.headers.get("content-type", "").startswith("application/json"):
+        api.read(_ENTRIES, response)
         raise UpstreamRejected(f"{what.path!r} is a directory.", hint="Use github.content.list.")
     media_type = mimetypes.guess_type(what.path)[0] or "application/octet-stream"
     return await api.save(response.body, media_type)

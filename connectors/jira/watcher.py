@@ -17,6 +17,8 @@ class OneWatcher(OfIssue):
 
 
 class _Watchers(Output):
+    # Never left out, unlike the list: an answer without it is none of Jira's, and no issue without watchers.
+    watching: bool = Field(validation_alias="isWatching")
     watchers: list[Person] = Field(default_factory=list[Person])
 
 

@@ -1,7 +1,18 @@
 """All that a connector author imports."""
 
 from connectors.sdk.action import Action, DeclarationError
-from connectors.sdk.auth import Account, AppInstallation, BasicToken, OAuthUser, StaticToken
+from connectors.sdk.auth import (
+    Account,
+    AppInstallation,
+    Assertion,
+    BasicToken,
+    ClientCredentials,
+    JwtBearer,
+    OAuthUser,
+    RootInToken,
+    SignedToken,
+    StaticToken,
+)
 from connectors.sdk.connector import Connector
 from connectors.sdk.custom import CustomField, CustomFields, choice
 from connectors.sdk.errors import (
@@ -39,7 +50,9 @@ __all__ = [
     "Action",
     "ActionError",
     "AppInstallation",
+    "Assertion",
     "BasicToken",
+    "ClientCredentials",
     "Connector",
     "ConstraintDenied",
     "CustomField",
@@ -52,6 +65,7 @@ __all__ = [
     "Input",
     "InvalidInput",
     "Irreversible",
+    "JwtBearer",
     "Located",
     "Native",
     "NaturalKey",
@@ -64,9 +78,11 @@ __all__ = [
     "Repeated",
     "Resource",
     "Response",
+    "RootInToken",
     "Safe",
     "Searched",
     "SecretText",
+    "SignedToken",
     "StaticToken",
     "StoredFile",
     "Throttled",

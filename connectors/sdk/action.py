@@ -171,6 +171,25 @@ def declare(
     )
 
 
+_WANTED = {
+    "scopes": "scopes={...}, of this connector",
+    "effect": "effect=Effect....",
+    "resource": "resource=Resource(...), Located(...), Searched(...) or Unbound(why)",
+    "vendor_scopes": "vendor_scopes={...}, in the vendor's words, empty where it has none",
+}
+
+
+def check_facts(where: str, facts: Mapping[str, object]) -> None:
+    """Refuse facts that are missing and names that are none. Raises `DeclarationError`."""
+    known = [name for name, kind in inspect.signature(declare).parameters.items() if kind.kind is kind.KEYWORD_ONLY]
+    unknown = [name for name in facts if name not in known]
+    if unknown:
+        raise DeclarationError(f"{where}: `{unknown[0]}` is no fact; known are {', '.join(known)}")
+    missing = [text for name, text in _WANTED.items() if name not in facts]
+    if missing:
+        raise DeclarationError(f"{where}: declare {'; '.join(missing)}")
+
+
 def _types(where: str, handler: Handler) -> tuple[type[Input], Any]:
     parameters = list(inspect.signature(handler).parameters)
     hints = get_type_hints(handler)

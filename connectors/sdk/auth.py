@@ -1,9 +1,19 @@
 """How a connection proves itself to its vendor, as data. The package `credentials` carries the methods out."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+_NAME = re.compile(r"\{([a-z_]+)\}")
+# What is known without the credential, or comes from its key: no fields of a credential.
+_OURS = frozenset({"origin", "api_root", "token_url", "fingerprint"})
+
+
+def fields_in(*templates: str) -> frozenset[str]:
+    """Return the fields of a credential that templates name in braces."""
+    return frozenset(name for text in templates for name in _NAME.findall(text)) - _OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,128 @@ class OAuthUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertion:
+    """What the credential's `private_key` (PEM) signs: a JWT (RFC 7523, section 3).
+
+    Values may hold fields of the credential in braces, and `{origin}`, `{api_root}`, `{token_url}` and `{fingerprint}`
+    (`SHA256:` and the Base64 digest of the public key). Every field that they name is one that the credential must
+    have, or may have where `optional` names it: a claim that is empty without it is left out. `claims` are further
+    ones. `lifetime` counts from the moment of signing; `clock_drift` is how far before that `iat` lies, and `longest`
+    how much later than `iat` the vendor lets it end. `scoped` writes the scopes into the claims. With `certified` the
+    credential has a `certificate` (PEM) too, whose thumbprint stands in the header (`x5t#S256`): Microsoft's apps.
+    """
+
+    issuer: str
+    subject: str = ""
+    audience: str = ""
+    key_id: str = ""
+    algorithm: str = "RS256"
+    lifetime: timedelta = timedelta(minutes=3)
+    clock_drift: timedelta = timedelta(0)
+    longest: timedelta = timedelta(hours=1)
+    single_use: bool = True
+    scoped: bool = False
+    certified: bool = False
+    claims: Mapping[str, str] = field(default_factory=dict[str, str])
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The credential's fields beside its key."""
+        named = fields_in(self.issuer, self.subject, self.audience, self.key_id, *self.claims.values())
+        return named | {"certificate"} if self.certified else named
+
+
+@dataclass(frozen=True, slots=True)
+class JwtBearer:
+    """A signed assertion that is the grant (RFC 7523, section 2.1): Salesforce, Google's service accounts.
+
+    `token_url` and `audience` may hold `{origin}`, the audience `{token_url}` too. The credential holds `private_key`
+    and the fields that issuer, subject and `key_id` name: `client_id` and `username` by default. There is no refresh
+    token: the next assertion is the renewal. `lifetime` is how long a token is taken to last where the answer does not
+    say; the vendor's 401 ends it earlier. `scopes` are always asked for, with
+    `oauth_scopes` also the least of OAuth for the vendor scopes that a connection's actions need; a credential with a
+    `scope` of its own asks for that instead. `scopes_in` says where they are written. `discover` says where the answer
+    names the API's root.
+    `refusals` gives a reason for what the vendor writes as `error_description`, of which nothing else is ever shown.
+    """
+
+    token_url: str
+    audience: str = "{token_url}"
+    id: str = "jwt"
+    title: str = "Signed assertion"
+    header: str = "authorization"
+    form: str = "Bearer {token}"
+    issuer: str = "{client_id}"
+    subject: str = "{username}"
+    key_id: str = ""
+    algorithm: str = "RS256"
+    assertion_lifetime: timedelta = timedelta(minutes=3)
+    clock_drift: timedelta = timedelta(0)
+    claims: Mapping[str, str] = field(default_factory=dict[str, str])
+    optional: frozenset[str] = frozenset()
+    lifetime: timedelta | None = None
+    scopes: frozenset[str] = frozenset()
+    oauth_scopes: Callable[[frozenset[str]], frozenset[str]] | None = None
+    scope_separator: str = " "
+    scopes_in: Literal["form", "assertion"] = "form"
+    discover: RootInToken | None = None
+    revoke_url: str | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def assertion(self) -> Assertion:
+        """What is signed."""
+        return Assertion(
+            issuer=self.issuer,
+            subject=self.subject,
+            audience=self.audience,
+            key_id=self.key_id,
+            algorithm=self.algorithm,
+            lifetime=self.assertion_lifetime,
+            clock_drift=self.clock_drift,
+            scoped=self.scopes_in == "assertion",
+            claims=self.claims,
+            optional=self.optional,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """A client on its own behalf (RFC 6749, section 4.4). There is no refresh token: asking again is the renewal.
+
+    `client_auth` says how the client proves itself: with `client_id` and `client_secret` of the credential, or with an
+    `Assertion` that its `private_key` signs (RFC 7523, section 2.2). The rest is as for `JwtBearer`.
+    """
+
+    token_url: str
+    id: str = "client"
+    title: str = "Client credentials"
+    header: str = "authorization"
+    form: str = "Bearer {token}"
+    client_auth: Literal["post", "basic", "json"] | Assertion = "basic"
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    lifetime: timedelta | None = None
+    scopes: frozenset[str] = frozenset()
+    oauth_scopes: Callable[[frozenset[str]], frozenset[str]] | None = None
+    scope_separator: str = " "
+    discover: RootInToken | None = None
+    revoke_url: str | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class SignedToken:
+    """A signed assertion that the API itself takes, without a token endpoint: Snowflake's key pairs."""
+
+    assertion: Assertion
+    id: str = "key_pair"
+    title: str = "Key pair"
+    header: str = "authorization"
+    form: str = "Bearer {token}"
+
+
+@dataclass(frozen=True, slots=True)
 class AppInstallation:
     """An app's signed assertion, exchanged for a short-lived installation token.
 
@@ -113,10 +245,24 @@ class AppInstallation:
     algorithm: str = "RS256"
     assertion_lifetime: timedelta = timedelta(minutes=9)
     clock_drift: timedelta = timedelta(seconds=60)
+    longest: timedelta = timedelta(minutes=10)
     revoke_path: str | None = None
 
+    @property
+    def assertion(self) -> Assertion:
+        """What is signed as the app."""
+        return Assertion(
+            issuer="{app_id}",
+            algorithm=self.algorithm,
+            lifetime=self.assertion_lifetime,
+            clock_drift=self.clock_drift,
+            longest=self.longest,
+            single_use=False,
+        )
 
-AuthMethod = StaticToken | BasicToken | OAuthUser | AppInstallation
+
+Minted = AppInstallation | JwtBearer | ClientCredentials | SignedToken  # proofs that get a new token each time
+AuthMethod = StaticToken | BasicToken | OAuthUser | Minted
 
 MissingScopes = Callable[[str, frozenset[str], frozenset[str]], frozenset[str]]
 

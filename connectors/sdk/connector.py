@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from connectors.sdk import errors
-from connectors.sdk.action import Action, DeclarationError, Handler, declare
+from connectors.sdk.action import Action, DeclarationError, Handler, check_facts, declare
 from connectors.sdk.auth import Account, AuthMethod, MissingScopes, missing_by_equality
 from connectors.sdk.exchange import Response
 from connectors.sdk.facts import Resource, Undo
+from connectors.sdk.hands import held_by
 from connectors.sdk.hosts import HostPattern
 from connectors.sdk.path import fields_of
 from connectors.sdk.quota import Quota, Throttled
@@ -115,6 +116,11 @@ class Connector:
         """The package that holds the connector: its simulator and cases are beside it."""
         return self.account.__module__.rpartition(".")[0]
 
+    @property
+    def error_table(self) -> Mapping[int, type[errors.ActionError]]:
+        """The table of statuses: the connector's own entries over those of all."""
+        return self._errors
+
     def action(self, name: str, **facts: Any) -> Callable[[HandlerT], HandlerT]:
         """Declare a handler as the action `<connector>.<name>`. `action.declare` lists the facts.
 
@@ -122,6 +128,7 @@ class Connector:
         """
 
         def register(handler: HandlerT) -> HandlerT:
+            check_facts(f"action {self.id}.{name}", facts)
             action = declare(self.id, name, handler, **facts)
             self._check(action)
             self.actions[action.name] = action
@@ -135,6 +142,19 @@ class Connector:
             undo = action.reversibility
             if isinstance(undo, Undo) and undo.action not in self.actions:
                 raise DeclarationError(f"action {action.name}: its undo {undo.action!r} is no action of {self.id}")
+
+    def check_modules(self) -> None:
+        """Refuse handlers whose modules have a way out of their own. Called by the loader.
+
+        It sees what the modules hold; the contract suite reads their source too.
+        """
+        for module, handler in {action.handler.__module__: action.handler for action in self.actions.values()}.items():
+            own = held_by(handler)
+            if own:
+                raise DeclarationError(
+                    f"connector {self.id}: {module} imports {', '.join(own)}; a handler awaits its `Upstream` and "
+                    "nothing else: the gateway signs, sends and records"
+                )
 
     def error_of(self, response: Response) -> errors.ActionError:
         """Return the error for an unsuccessful answer, with what the vendor said."""

@@ -131,7 +131,7 @@ class AuthorizationLinks:
 
     async def drop(self, link: Link) -> None:
         """Take back a link that was not opened."""
-        await self._store.delete(link.session.where(link.session.client))
+        await self._store.erase(link.session.where(link.session.client))
         await self._control.database.write(lambda rows: forget(rows, link.session.id))
 
 

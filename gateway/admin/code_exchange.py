@@ -20,7 +20,7 @@ from gateway.admin.probing import Probing
 from gateway.admin.vendor import TokenKeeper
 from gateway.call import Connection
 from gateway.clock import Clock
-from gateway.upstream.destination import check_base_url
+from gateway.upstream.destination import api_root
 from gateway.upstream.tokens import target_of
 
 PENDING = "pending"  # the health of a connection that nobody has authorized yet
@@ -125,7 +125,7 @@ class CodeExchange:
         if session.candidate is not None:
             where = session.where(session.candidate)
             self._tokens.forget(where)
-            await self._store.delete(where)
+            await self._store.erase(where)
 
     async def _root(self, session: OAuthSession, connector: Connector, method: OAuthUser, got: Exchanged) -> str:
         """Return the API's root. Raises `ConsentRefused` for one that the connector does not declare."""
@@ -137,8 +137,10 @@ class CodeExchange:
             root = _meant(found, session.base_url, api)
         else:
             root = got.root or ""
-        _check_declared(connector, session.base_url, root, self._opened)
-        return root
+        declared = api_root(connector, session.base_url, root, self._opened)
+        if declared is None:
+            raise _undeclared(connector, root)
+        return declared
 
 
 def _unexchanged(target: Target, fault: TokenRefused | NotProcessed | NotSent | Unanswered) -> ConsentRefused:
@@ -173,19 +175,9 @@ def _meant(found: Sequence[Root], base_url: str, api: str) -> str:
     )
 
 
-def _check_declared(connector: Connector, base_url: str, root: str, opened: Sequence[Network]) -> None:
-    parts = urlsplit(root)
-    own = urlsplit(base_url)
-    same = (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
-    plain = parts.scheme == "https" and parts.netloc == (parts.hostname or "") and parts.netloc.isascii()
-    declared = plain and any(pattern.matches(parts.netloc) for pattern in connector.hosts)
-    try:
-        if (same or declared) and check_base_url(connector, root, opened) == root:
-            return
-    except ActionError:
-        pass
+def _undeclared(connector: Connector, root: str) -> ConsentRefused:
     named = f"{root[:200]!r}, which is none that this connector may use" if root else "none"
-    raise ConsentRefused(
+    return ConsentRefused(
         "This is not the vendor's address",
         f"As the address of its API {connector.title} names {named}. Nothing was connected.",
     )

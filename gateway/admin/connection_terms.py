@@ -1,5 +1,6 @@
 """What is asked for a connection, and whether it fits its connector."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from credentials.store import Credential
@@ -7,7 +8,7 @@ from credentials.supplied import check_client, check_fields, is_client
 from pydantic import Field
 
 from connectors.sdk import Connector
-from connectors.sdk.auth import AuthMethod, OAuthUser
+from connectors.sdk.auth import AuthMethod, ClientCredentials, JwtBearer, OAuthUser
 from connectors.sdk.errors import InvalidInput, Issue
 from gateway.admin.wanted import Change, Reference, Wanted, refused
 from scopes.scope import ScopeSyntaxError, UnknownScope, expand
@@ -93,6 +94,25 @@ def credential_of(method: AuthMethod, fields: dict[str, Any]) -> Credential:
         return check_fields(method, fields)
     except InvalidInput as error:
         raise _below_credential(error) from None
+
+
+def with_scope(method: AuthMethod, credential: Credential, needed: frozenset[str]) -> Credential:
+    """Return a credential that asks for the least of OAuth's scopes for vendor scopes.
+
+    That is for methods which ask for scopes with every token; a credential that names its own keeps them.
+    """
+    if not isinstance(method, JwtBearer | ClientCredentials) or method.oauth_scopes is None:
+        return credential
+    if not needed or "scope" in credential.fields:
+        return credential
+    scope = method.scope_separator.join(sorted(method.oauth_scopes(needed) | method.scopes))
+    return replace(credential, fields={**credential.fields, "scope": scope})
+
+
+def needed_for(connector: Connector, scopes: frozenset[str] | None) -> frozenset[str]:
+    """Return the vendor scopes that the actions need which `scopes` allow; none for None."""
+    allowed = [action for action in connector.actions.values() if action.scopes <= (scopes or frozenset())]
+    return frozenset[str]().union(*(action.vendor_scopes for action in allowed))
 
 
 def _below_credential(error: InvalidInput) -> InvalidInput:

@@ -36,7 +36,9 @@ from gateway.admin.connection_terms import (
     client_of,
     credential_of,
     method_of,
+    needed_for,
     scopes_of,
+    with_scope,
 )
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.directory import read_connection
@@ -113,16 +115,17 @@ class Connections:
             link = await self._links.prepare(by, dict(row), method, client, scopes, root)
             return await self._linked(place, by, link, "connection.create", row, lambda rows: _insert(rows, row))
         credential = credential_of(method, wanted.credential)
+        credential = with_scope(method, credential, needed_for(connector, scopes))
         connection = read_connection(row)
-        tried = Tried(credential, None)
+        tried = Tried(credential, None, base_url)
         if wanted.test:
             tried = await self._probing.attempt(connector, connection, credential)
-        row |= self._standing(tried.account, tried.reason)
+        row |= {"base_url": tried.base_url, **self._standing(tried.account, tried.reason)}
         await self._store.put(where_of(connection), tried.credential, expected=0)
         try:
             await self._change(lambda rows: _insert(rows, row), place, by, "connection.create", None, row)
         except BaseException:
-            await self._store.delete(where_of(connection))  # no row will ever lead to it
+            await self._store.erase(where_of(connection))  # no row will ever lead to it
             raise
         return await self.get(place, row["id"])
 
@@ -164,7 +167,8 @@ class Connections:
     async def test(self, place: Place, by: By, reference: str) -> Shown:
         """Ask the vendor whose the credential is, and return the connection with its health now.
 
-        Raises `Conflict` for another account than the one it remembers; the connection is unhealthy then.
+        Raises `Conflict` for another account than the one it remembers; the connection is unhealthy then. Where the
+        vendor moved the same account to another host of its own, the connection's address follows.
         """
         async with self._lock(await self._found(place, reference)):
             row = await self._found(place, reference)
@@ -172,7 +176,9 @@ class Connections:
             if connection.health == PENDING:
                 raise Conflict(f"{connection.name} has no credential: {connection.health_reason}.")
             try:
-                account = await self._probing.account(connection)
+                connector = self._connector(row["connector"])
+                located = await self._probing.located(connector, connection)
+                account = await self._probing.account(located)
                 check_same_account(connection, account)
             except (TryLater, Frozen):
                 raise
@@ -181,7 +187,13 @@ class Connections:
                 if isinstance(error, ConnectionUnhealthy) or error.upstream is not None:
                     return await self.get(place, row["id"])
                 raise
-            await self._note_health(place, by, row, self._standing(account, None))
+            if located.base_url != row["base_url"]:
+                values = {"base_url": located.base_url, **self._standing(account, None)}
+                await self._change(
+                    lambda rows: update(rows, connections, row, values), place, by, "connection.moved", row, values
+                )
+            else:
+                await self._note_health(place, by, row, self._standing(account, None))
         return await self.get(place, row["id"])
 
     async def reconnect(
@@ -203,7 +215,9 @@ class Connections:
                 scopes = scopes_of(connector, wanted.scopes)
                 link = await self._links.prepare(by, dict(row), method, client, scopes, root)
                 return await self._linked(place, by, link, "connection.authorize", row, None)
-            tried = await self._probing.attempt(connector, connection, credential_of(method, wanted.credential))
+            credential = credential_of(method, wanted.credential)
+            needed = await self._needed(row) | needed_for(connector, scopes_of(connector, wanted.scopes))
+            tried = await self._probing.attempt(connector, connection, with_scope(method, credential, needed))
             if tried.account is None:
                 raise ConnectionUnhealthy(
                     f"{connector.title} could not be asked whose this credential is, so it was not taken:"
@@ -211,7 +225,7 @@ class Connections:
                     hint="Reconnect again when the vendor answers.",
                 )
             check_same_account(connection, tried.account)
-            values = {"method": method.id, **self._standing(tried.account, None)}
+            values = {"method": method.id, "base_url": tried.base_url, **self._standing(tried.account, None)}
             await self._replace(connection, tried.credential)
             await self._change(
                 lambda rows: update(rows, connections, row, values), place, by, "connection.reconnect", row, values
@@ -250,7 +264,7 @@ class Connections:
             row = await self._found(place, reference)
             check_version(row["version"], version)
             revoked = await self._revoke(row)
-            await self._discard(row)
+            await self._erase(row)
             at = stamp(self._control.clock.now())
             ended = await self._control.change(
                 lambda rows: _delete(rows, row, at),
@@ -372,6 +386,11 @@ class Connections:
         await self._store.delete(where)
         self._tokens.forget(where)
 
+    async def _erase(self, row: RowMapping) -> None:
+        where = where_of(read_connection(row))
+        await self._store.erase(where)
+        self._tokens.forget(where)
+
     async def _revoke(self, row: RowMapping) -> bool:
         connection = read_connection(row)
         connector = self._registry.connectors.get(connection.connector)
@@ -408,6 +427,11 @@ class Connections:
 
     async def _found(self, place: Place, reference: str) -> RowMapping:
         return await self._control.database.read(lambda rows: find_connection(rows, place, reference))
+
+    async def _needed(self, row: RowMapping) -> frozenset[str]:
+        """Return the vendor scopes that what is granted on a connection needs."""
+        connector, now = self._registry.connectors.get(row["connector"]), self._control.clock.now()
+        return await self._control.database.read(lambda rows: needed_scopes(rows, connector, row["id"], now))
 
     def _lock(self, row: RowMapping) -> asyncio.Lock:
         """One change of a connection and its credential at a time."""

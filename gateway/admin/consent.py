@@ -2,13 +2,14 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from credentials import authorize
 
 from connectors.sdk import Connector
 from connectors.sdk.auth import OAuthUser
+from connectors.sdk.connector import origin_of
 from gateway.admin.authorizing import Needs
 from gateway.admin.code_exchange import ConsentRefused
 from gateway.admin.control import By
@@ -93,11 +94,17 @@ def judge(consent: Consent, returned: Returned, browser: bytes, now: datetime) -
 
 
 def _check_issuer(consent: Consent, returned: Returned) -> None:
-    """Hold `iss` against what the vendor declares (RFC 9207), so that no vendor's code goes to another."""
-    if consent.method.issuer is None:
-        return
-    issuer = authorize.address(consent.method.issuer, target_of(consent.connector, consent.connection))
-    if returned.issuer != issuer:
+    """Hold `iss` against what the vendor declares (RFC 9207), so that no vendor's code goes to another.
+
+    Where nothing is declared, a given one must still be at the vendor: at the authorize URL or a declared host.
+    """
+    target, declared = target_of(consent.connector, consent.connection), consent.method.issuer
+    if declared is not None:
+        fits = returned.issuer == authorize.address(declared, target)
+    else:
+        at = replace(target, origin=origin_of(authorize.address(consent.method.authorize_url, target)))
+        fits = returned.issuer is None or at.owns(returned.issuer)
+    if not fits:
         title = consent.connector.title
         raise ConsentRefused("Another vendor", f"This answer does not come from {title}.", status=400)
 

@@ -189,7 +189,7 @@ class Consents:
             await self._give_back(consent, {Step.ACCEPTING}, address, mistake.detail)
             raise
         await self._exchange.erase(session)
-        await self._store.delete(session.where(session.client))
+        await self._store.erase(session.where(session.client))
 
     async def decline(self, browser: str | None, address: str) -> None:
         """Give the account up that was shown. The link stays good."""
@@ -210,7 +210,7 @@ class Consents:
         """Destroy what is left of sessions that are over. Their tokens are ended at the vendor as far as it lets us."""
         for session in await self._control.database.read(lambda rows: lapsed(rows, self._now, _SWEPT_AT_ONCE)):
             await self._drop(session)
-            await self._store.delete(session.where(session.client))
+            await self._store.erase(session.where(session.client))
             await self._control.database.write(lambda rows, id=session.id: forget(rows, id))  # type: ignore[misc]
 
     async def _take(self, consent: Consent, code: str, address: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection as Rows
 
 from connectors.sdk.errors import PreconditionFailed
-from gateway.admin.directory import Directory
+from gateway.admin.generation import Generation
 from gateway.admin.roles import Admin
 from gateway.clock import Clock
 from gateway.ledger.database import Database
@@ -36,11 +36,11 @@ class By:
 class Control:
     """Writes the control plane."""
 
-    def __init__(self, database: Database, events: Events, directory: Directory, clock: Clock) -> None:
+    def __init__(self, database: Database, events: Events, generation: Generation, clock: Clock) -> None:
         self.database = database
         self.clock = clock
         self._events = events
-        self._directory = directory
+        self._generation = generation
 
     async def change(
         self,
@@ -57,9 +57,7 @@ class Control:
         """Run a job and record who did what, from where, before and after. What the job raises undoes both."""
         data = {"what": what, "subject": subject, "by": by.shown(), "before": before, "after": after}
         event = self._events.make("admin", self.clock.now(), data, tenant=tenant, environment=environment)
-        result = await self.database.write(job, event)
-        await self._directory.refresh()
-        return result
+        return await self._generation.write(job, event)
 
 
 def check_version(found: int, wanted: int | None) -> None:

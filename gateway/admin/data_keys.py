@@ -6,6 +6,9 @@ from typing import Any
 from sqlalchemy import Connection as Rows
 from sqlalchemy import select
 
+from connectors.sdk.errors import Conflict
+from gateway.admin.generation import counted
+from gateway.admin.rows import insert
 from gateway.clock import Clock, stamp
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.database import Database
@@ -21,19 +24,28 @@ class DataKeys:
         self._database = database
         self._bodies = bodies
         self._clock = clock
+        self._loaded: dict[tuple[str, int], bytes] = {}
         self.lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Take all stored keys into use. Raises `Unreadable` under another master key."""
+        """Take all stored keys into use, also those that another replica made, and in place of one that was given up.
+
+        Raises `Unreadable` under another master key.
+        """
         for tenant, number, wrapped in await self._database.read(_stored):
-            self._bodies.load(tenant, number, wrapped)
+            if self._loaded.get((tenant, number)) != wrapped:
+                self._bodies.load(tenant, number, wrapped)
+                self._loaded[tenant, number] = wrapped
 
     async def ensure(self, tenant: str) -> None:
         """Make sure that the tenant has a key, durably."""
         async with self.lock:
             if not self._bodies.knows(tenant):
                 row = self.make(tenant)
-                await self._database.write(lambda rows: keep(rows, row))
+                try:
+                    await self._database.write(counted(lambda rows: keep(rows, row)))
+                except Conflict:  # another replica was first
+                    await self.load()
 
     def make(self, tenant: str) -> dict[str, Any]:
         """Make a tenant's first key, take it into use and return its row. Hold `lock`, and know that there is none."""
@@ -42,8 +54,8 @@ class DataKeys:
 
 
 def keep(rows: Rows, row: dict[str, Any]) -> None:
-    """Store a key's row."""
-    rows.execute(data_keys.insert().values(**row))
+    """Store a key's row. Raises `Conflict` where the tenant has one."""
+    insert(rows, data_keys, row, f"The tenant {row['tenant']} has a data key already.")
 
 
 def _stored(rows: Rows) -> list[tuple[str, int, bytes]]:

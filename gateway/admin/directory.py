@@ -161,15 +161,23 @@ def _read_key(rows: Rows, key: str) -> _Known | None:
     found = rows.execute(
         text(
             "SELECT k.digest, k.cidrs, k.expires_at, k.revoked_at, a.id, a.tenant, a.environment, a.name, a.limits,"
-            " a.disabled_at, t.domains FROM agent_keys k JOIN agents a ON a.id = k.agent"
+            " a.disabled_at, t.domains, t.when_state_is_gone FROM agent_keys k JOIN agents a ON a.id = k.agent"
             " JOIN tenants t ON t.id = a.tenant WHERE k.id=:key"
         ),
         {"key": key},
     ).first()
     if found is None:
         return None
-    digest, cidrs, expires, revoked, id, tenant, environment, name, limits, disabled, domains = found
-    agent = Agent(id, tenant, environment, name, orjson.loads(limits), tuple(orjson.loads(domains)))
+    digest, cidrs, expires, revoked, id, tenant, environment, name, limits, disabled, domains, gone = found
+    agent = Agent(
+        id,
+        tenant,
+        environment,
+        name,
+        orjson.loads(limits),
+        tuple(orjson.loads(domains)),
+        stops_without_state=gone == "stop",
+    )
     grants = [
         read_grant(row)
         for row in rows.execute(

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection as Rows
 from sqlalchemy import select
 
-from gateway.admin.directory import Directory
+from gateway.admin.generation import Generation
 from gateway.clock import Clock, stamp
 from gateway.ledger.database import Database
 from gateway.ledger.events import Events
@@ -13,10 +13,10 @@ from gateway.ledger.schema import connections
 class ConnectionHealth:
     """Marks connections that only a person can mend."""
 
-    def __init__(self, database: Database, events: Events, directory: Directory, clock: Clock) -> None:
+    def __init__(self, database: Database, events: Events, generation: Generation, clock: Clock) -> None:
         self._database = database
         self._events = events
-        self._directory = directory
+        self._generation = generation
         self._clock = clock
 
     async def mark_unhealthy(self, connection: str, reason: str, version: int | None = None) -> bool:
@@ -39,6 +39,4 @@ class ConnectionHealth:
         def job(rows: Rows) -> int:
             return rows.execute(connections.update().where(*where).values(**values)).rowcount
 
-        changed = await self._database.write(job, event)
-        await self._directory.refresh()
-        return changed > 0
+        return await self._generation.write(job, event) > 0

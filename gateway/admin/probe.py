@@ -30,3 +30,8 @@ class Prober:
             token = await self._tokens.token(connector, connection, connector.auth[connection.method])
             account = replace(account, granted=token.granted)
         return account
+
+    async def root(self, connection: Connection) -> str | None:
+        """Return the API's root that the vendor names with a new token. Raises `ConnectionUnhealthy`, `TryLater`."""
+        connector = self._registry.connectors[connection.connector]
+        return (await self._tokens.token(connector, connection, connector.auth[connection.method])).root

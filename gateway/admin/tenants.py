@@ -1,6 +1,6 @@
 """Tenants and their environments."""
 
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from pydantic import Field
@@ -16,13 +16,18 @@ from gateway.admin.wanted import Change, Domain, Slug, Title, Wanted
 from gateway.clock import stamp
 from gateway.ledger.schema import environments, tenants
 
+WhenStateIsGone = Literal["continue", "stop"]
+
 
 class NewTenant(Wanted):
-    """A tenant. `domains` are its own: mail to them stays in the company."""
+    """A tenant. `domains` are its own: mail to them stays in the company. `when_state_is_gone` says what its writes do
+    while replicas cannot share limits: go on under each replica's share of them, or stop.
+    """
 
     id: Slug
     title: Title | None = None
     domains: list[Domain] = Field(default_factory=list)
+    when_state_is_gone: WhenStateIsGone = "continue"
 
 
 class TenantChange(Change):
@@ -30,6 +35,7 @@ class TenantChange(Change):
 
     title: Title | None = None
     domains: list[Domain] | None = None
+    when_state_is_gone: WhenStateIsGone | None = None
 
 
 class NewEnvironment(Wanted):
@@ -58,6 +64,7 @@ class Tenants:
             "id": wanted.id,
             "title": wanted.title or wanted.id,
             "domains": orjson.dumps(wanted.domains).decode(),
+            "when_state_is_gone": wanted.when_state_is_gone,
             "version": 1,
             "created_at": stamp(self._control.clock.now()),
         }
@@ -70,7 +77,11 @@ class Tenants:
                 insert(rows, tenants, row, f"The tenant {wanted.id} is there already.")
                 keep(rows, key)
 
-            await self._control.change(job, by, "tenant.create", wanted.id, tenant=wanted.id, after=_tenant(row))
+            try:
+                await self._control.change(job, by, "tenant.create", wanted.id, tenant=wanted.id, after=_tenant(row))
+            except Conflict:  # another replica was first, and its key is the one that counts
+                await self._data_keys.load()
+                raise
         return _tenant(row)
 
     async def get(self, id: str) -> Shown:
@@ -88,7 +99,7 @@ class Tenants:
         return await self._control.database.read(job)
 
     async def update(self, by: By, id: str, change: TenantChange, version: int | None) -> Shown:
-        """Change title or domains. Raises `NotFound`, `PreconditionFailed`."""
+        """Change title, domains or what writes do while state is gone. Raises `NotFound`, `PreconditionFailed`."""
         row = await self._found(id)
         check_version(row["version"], version)
         given = {name: value for name, value in change.given().items() if value is not None}
@@ -190,6 +201,7 @@ def _tenant(row: "RowMapping | dict[str, Any]") -> Shown:
         "id": row["id"],
         "title": row["title"],
         "domains": orjson.loads(row["domains"]),
+        "when_state_is_gone": row["when_state_is_gone"],
         "version": row["version"],
         "created_at": row["created_at"],
     }

@@ -20,6 +20,13 @@ class Prober(Protocol):
         """
         ...
 
+    async def root(self, connection: Connection) -> str | None:
+        """Return the API's root that the vendor names with a new token of the credential, if it does.
+
+        Raises `ConnectionUnhealthy` where it refuses the credential, and the errors of a token endpoint.
+        """
+        ...
+
 
 class TokenKeeper(Protocol):
     """What `credentials.Tokens` offers here."""

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -14,6 +14,9 @@ from rich.table import Table
 
 from connectors.sdk import Connector
 from connectors.sdk.contract import TierReport
+
+if TYPE_CHECKING:
+    from gateway.recorder import Wanted
 
 app = typer.Typer(no_args_is_help=True, help="Connectors: their contract, their page.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,10 +36,10 @@ def list_connectors(json: Json = False) -> None:
         typer.echo(orjson.dumps({"items": rows}, option=orjson.OPT_INDENT_2).decode())
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("id", "title", "version", "actions", "connects_by"):
+    for column in ("id", "title", "version", "actions", "tier", "connects_by"):
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*("unchecked" if value is None else str(value) for value in row.values()))
     Console().print(table)
 
 
@@ -45,8 +48,10 @@ def check_connector(
     name: Name = None,
     every: Annotated[bool, typer.Option("--all", help="Check all connectors.")] = False,
     json: Json = False,
+    write: Annotated[bool, typer.Option("--write", help="Record the tier in the connector's folder.")] = False,
 ) -> None:
     """Run the contract suite over every action of a connector, and say which tier it earns. Exit 1 below bronze."""
+    from gateway import tiers
     from gateway.contract import check
     from gateway.serve import configure_logs
 
@@ -61,6 +66,8 @@ def check_connector(
             task = bar.add_task(f"Checking {connector.id}", total=None)
             step = _Step(bar, task)
             reports.append(asyncio.run(check(connector, step)))
+            if write:
+                tiers.record(connector, reports[-1])
     if json:
         typer.echo(orjson.dumps({"items": [_shown(r) for r in reports]}, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -89,6 +96,51 @@ def new_connector(
     typer.echo(f'\nAdd "{name}" to SHIPPED in gateway/registry.py, then: gatehouse connector check {name}')
 
 
+@app.command("record")
+def record_connector(
+    name: Annotated[str, typer.Argument(help="The connector.")],
+    connection: Annotated[str, typer.Option(help="Address of the account, such as https://acme.zendesk.com.")],
+    calls: Annotated[Path, typer.Option(help='What to run: a JSON list of {"action": ..., "input": {...}}.')],
+    method: Annotated[str, typer.Option(help="How the account proves itself: token, oauth, app.")] = "token",
+    credential_file: Annotated[
+        Path | None, typer.Option("--credential-file", help="Credential as a JSON object; - is stdin.")
+    ] = None,
+    field: Annotated[list[str] | None, typer.Option("--field", help="A field that is no secret: name=value.")] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option("--secret", help="A field to ask for, or read from stdin; by default token.")
+    ] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Run calls that change something, too.")] = False,
+    into: Annotated[Path | None, typer.Option(help="The folder; tests/connectors/NAME/recorded by default.")] = None,
+) -> None:
+    """Record what a real account answers, redacted, as fixtures that the tests replay."""
+    from gateway import recorder
+    from gateway.commands.client import CommandFailed
+    from gateway.commands.said import credential
+    from gateway.serve import configure_logs
+
+    configure_logs("error")
+    known = _known()
+    try:
+        if name not in known:
+            raise recorder.CannotRecord(f"name one of {', '.join(known)}")
+        wanted = _calls(calls)
+        given = credential(credential_file, field, secret)
+        account = recorder.RealAccount(method, given, connection.rstrip("/"))
+        recording = asyncio.run(recorder.record(known[name], account, wanted, writes=writes))
+    except (recorder.CannotRecord, CommandFailed) as error:
+        typer.echo(f"gatehouse: {error}", err=True)
+        raise typer.Exit(2) from error
+    for path in recorder.write(recording, into or Path("tests") / "connectors" / name / "recorded"):
+        typer.echo(str(path))
+    replaced = ", ".join(f"{count} {kind}" for kind, count in sorted(recording.replaced.items()))
+    typer.echo(f"\nReplaced: {replaced or 'nothing'}.")
+    typer.echo(f"Kept, because the connector's source has these words: {', '.join(recording.kept) or 'none'}.")
+    for reason in recording.left_out:
+        typer.echo(f"Left out: {reason}", err=True)
+    if recording.left_out:
+        raise typer.Exit(1)
+
+
 @app.command("docs")
 def write_docs(
     name: Annotated[str, typer.Argument(help="The connector.")],
@@ -113,6 +165,35 @@ def write_docs(
         typer.echo(text, nl=False)
 
 
+@app.command("table")
+def write_table(
+    write: Annotated[Path | None, typer.Option(help="Write the table into this file, between its two marks.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Fail if this file has another table.")] = None,
+) -> None:
+    """Write the table of the systems that ship."""
+    from gateway.connector_table import NoPlace, table, with_table
+    from gateway.registry import load
+
+    shipped = load().connectors.values()
+    file = write or check
+    if file is None:
+        typer.echo(table(shipped), nl=False)
+        return
+    before = file.read_text()
+    try:
+        after = with_table(before, shipped)
+    except NoPlace as error:
+        typer.echo(f"gatehouse: {file}: {error}", err=True)
+        raise typer.Exit(2) from error
+    if write is not None:
+        write.write_text(after)
+    elif after != before:
+        typer.echo(
+            f"gatehouse: the table of {file} is not what the connectors declare; write it with --write", err=True
+        )
+        raise typer.Exit(1)
+
+
 class _Step:
     """Moves a bar on."""
 
@@ -125,6 +206,23 @@ class _Step:
         self._bar.update(self._task, completed=done, total=total)
 
 
+def _calls(path: Path) -> "list[Wanted]":
+    """Read what to record. Raises `CannotRecord`."""
+    from pydantic import BaseModel, TypeAdapter, ValidationError
+
+    from gateway.recorder import CannotRecord, Wanted
+
+    class Call(BaseModel):
+        action: str
+        input: dict[str, Any]
+
+    try:
+        read = TypeAdapter(list[Call]).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CannotRecord(f'{path} is no JSON list of {{"action": ..., "input": {{...}}}}') from error
+    return [Wanted(one.action, one.input) for one in read]
+
+
 def _known() -> Mapping[str, Connector]:
     from gateway.registry import load
     from gateway.settings import Settings
@@ -133,11 +231,15 @@ def _known() -> Mapping[str, Connector]:
 
 
 def _facts(connector: Connector) -> dict[str, object]:
+    from gateway.tiers import recorded
+
+    found = recorded(connector)
     return {
         "id": connector.id,
         "title": connector.title,
         "version": connector.version,
         "actions": len(connector.actions),
+        "tier": (found.tier or "below bronze") if found else None,
         "connects_by": ", ".join(method.title for method in connector.auth.values()),
     }
 

@@ -9,6 +9,10 @@ from gateway.commands.remote import Limit, Version, command, group
 from gateway.commands.said import given, some
 
 Title = Annotated[str | None, typer.Option(help="What people call it.")]
+WhenGone = Annotated[
+    str | None,
+    typer.Option("--when-state-is-gone", help="What writes do while replicas cannot share limits: continue or stop."),
+]
 Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain of the tenant's own.")]
 
 
@@ -30,14 +34,22 @@ def _tenants(tenants: typer.Typer) -> None:
         return api.get(api.tenants(id))
 
     @command(tenants, "create")
-    def create(api: Api, id: str, title: Title = None, domain: Domains = None) -> Any:
+    def create(api: Api, id: str, title: Title = None, domain: Domains = None, when_gone: WhenGone = None) -> Any:
         """Make a tenant."""
-        return api.post(api.tenants(), given(id=id, title=title, domains=domain))
+        return api.post(api.tenants(), given(id=id, title=title, domains=domain, when_state_is_gone=when_gone))
 
     @command(tenants, "update")
-    def update(api: Api, id: str, title: Title = None, domain: Domains = None, if_version: Version = None) -> Any:
+    def update(
+        api: Api,
+        id: str,
+        title: Title = None,
+        domain: Domains = None,
+        when_gone: WhenGone = None,
+        if_version: Version = None,
+    ) -> Any:
         """Change a tenant."""
-        return api.patch(api.tenants(id), some(title=title, domains=domain or None), if_version)
+        change = some(title=title, domains=domain or None, when_state_is_gone=when_gone)
+        return api.patch(api.tenants(id), change, if_version)
 
 
 def _environments(environments: typer.Typer) -> None:

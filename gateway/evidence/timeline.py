@@ -55,6 +55,20 @@ class Timeline:
             for number, (seq, id, at, type, call, body) in enumerate(rows, 1)
         ]
 
+    async def of_call(self, tenant: str, environment: str, call: str, *, limit: int = 500) -> list[Moment]:
+        """Return the events of one call, with everything in them; none where there is no such call."""
+
+        def run_of(rows: Rows) -> str | None:
+            query = text("SELECT run FROM calls WHERE id=:call AND tenant=:tenant AND environment=:environment")
+            found = rows.execute(query, {"call": call, "tenant": tenant, "environment": environment}).first()
+            return str(found[0]) if found else None
+
+        run = await self._database.read(run_of)
+        if run is None:
+            return []
+        moments = await self.page(tenant, environment, run, after=0, count=0, limit=limit)
+        return [moment for moment in moments if moment.call == call]
+
     async def for_agent(self, principal: Principal, run: str, *, after: int, count: int, limit: int) -> list[Moment]:
         """Return what the run's agent may see: no vendor bodies, today's redactions on all else.
 

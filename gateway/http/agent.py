@@ -15,7 +15,7 @@ from gateway.freeze import Freezes
 from gateway.http.edge import ADDRESS
 from gateway.http.request import bearer
 from gateway.http.response import problem_response
-from gateway.limits import Charge, Limiter, Policy, headers, refuse
+from gateway.limits import Bill, Charge, Limiter, Policy, headers, refuse
 from gateway.telemetry import CallTrace, Telemetry
 
 
@@ -105,14 +105,14 @@ class AgentDoor:
         except Unauthenticated:
             self._telemetry.metrics.unauthenticated.inc()
             raise
-        self._take(f"key:{principal.key}")
+        await self._take(f"key:{principal.key}")
         return Visit(request, principal, address, trace, partial(self._standing, principal))
 
     def _standing(self, principal: Principal) -> Mapping[str, str]:
         return headers(self._allowances.standings(principal.agent))
 
-    def _take(self, key: str) -> None:
-        refusal = self._limiter.take([Charge(self._intake, key)])
+    async def _take(self, key: str) -> None:
+        refusal = await self._limiter.take(Bill("", [Charge(self._intake, key)]))
         if refusal is not None:
             self._telemetry.metrics.refused_intake.inc()
             raise refuse(refusal)

@@ -11,7 +11,7 @@ from connectors.sdk.hosts import Network
 from gateway.fault import log_fault
 from gateway.http.request import address_of
 from gateway.http.response import problem_response
-from gateway.limits import Charge, Limiter, Policy, refuse
+from gateway.limits import Bill, Charge, Limiter, Policy, refuse
 from gateway.telemetry import Metrics
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -25,7 +25,7 @@ def edge(limiter: Limiter, intake: Policy, proxies: tuple[Network, ...], metrics
     @web.middleware
     async def pass_edge(request: web.Request, handler: Handle) -> web.StreamResponse:
         address = request[ADDRESS] = address_of(request, proxies)
-        refusal = limiter.take([Charge(intake, f"address:{address}")])
+        refusal = await limiter.take(Bill("", [Charge(intake, f"address:{address}")]))
         if refusal is not None:
             metrics.refused_intake.inc()
             return problem_response(refuse(refusal))

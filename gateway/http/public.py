@@ -14,10 +14,18 @@ from gateway.registry import Registry
 class PublicRoutes:
     """The open routes."""
 
-    def __init__(self, registry: Registry, database: Database, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        database: Database,
+        draining: Callable[[], bool],
+        redis: Callable[[], bool] | None = None,
+    ) -> None:
+        """Take what readiness asks: whether Redis answers, where there is one."""
         self._registry = registry
         self._database = database
         self._draining = draining
+        self._redis = redis
         self._document: bytes | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -39,7 +47,10 @@ class PublicRoutes:
         return json_response({"status": "ok"})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        """Ask each dependency; the ledger by a look-up, because nothing is sent without it."""
+        """Ask each dependency; the ledger by a look-up, because nothing is sent without it.
+
+        Without Redis the gateway serves on, under local limits: it is degraded, not out.
+        """
         del request
         checks = {"ledger": "ok", "serving": "draining" if self._draining() else "ok"}
         try:
@@ -47,4 +58,8 @@ class PublicRoutes:
         except ActionError as error:
             checks["ledger"] = error.code
         ready = all(state == "ok" for state in checks.values())
-        return json_response({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+        status = "ready" if ready else "not ready"
+        if self._redis is not None:
+            checks["redis"] = "ok" if self._redis() else "away"
+            status = "degraded" if ready and not self._redis() else status
+        return json_response({"status": status, "checks": checks}, 200 if ready else 503)

@@ -41,6 +41,7 @@ tenants = Table(
     Column("id", Text, primary_key=True),
     Column("title", Text, nullable=False),
     Column("domains", Text, nullable=False, server_default="[]"),
+    Column("when_state_is_gone", Text, nullable=False, server_default="continue"),
     Column("version", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from connectors.sdk import Quota
 from connectors.sdk.errors import UpstreamQuota
 
-_RESERVE = 0.05
+RESERVE = 0.05
 
 
 class VendorQuota:
@@ -19,16 +19,30 @@ class VendorQuota:
         self._quotas: dict[str, dict[str, Quota]] = {}
         self._paused: dict[str, tuple[float, str]] = {}
 
-    def learn(self, connection: str, quotas: Iterable[Quota]) -> None:
+    def learn(self, tenant: str, connection: str, quotas: Iterable[Quota]) -> None:
         """Take what an answer said."""
+        del tenant  # connections' ids are everybody's; those who share by tenant need it
         for quota in quotas:
             self._quotas.setdefault(connection, {})[quota.name] = quota
 
-    def refused(self, connection: str, seconds: float, reason: str) -> None:
-        """Take note of a refusal. Where a budget is known to be used up, only that one waits; else all do."""
+    def refused(self, tenant: str, connection: str, seconds: float, reason: str) -> bool:
+        """Take note of a refusal. Where a budget is known to be used up, only that one waits; else all do.
+
+        Returns whether all do.
+        """
+        del tenant
         if any(quota.remaining <= 0 for quota in self._quotas.get(connection, {}).values()):
-            return
+            return False
+        self.pause(connection, seconds, reason)
+        return True
+
+    def pause(self, connection: str, seconds: float, reason: str) -> None:
+        """Let all requests of a connection wait."""
         self._paused[connection] = (self._now() + seconds, reason)
+
+    def take_over(self, connection: str, name: str, limit: int, remaining: int, seconds: float) -> None:
+        """Take what others learned of a budget that resets in `seconds`."""
+        self._quotas.setdefault(connection, {})[name] = Quota(name, limit, remaining, self._now() + seconds)
 
     def check(self, connection: str, *, writes: bool, name: str = "core") -> None:
         """Raise `UpstreamQuota` where a request would find the vendor's quota used up."""
@@ -36,15 +50,15 @@ class VendorQuota:
         now = self._now()
         if paused is not None:
             if now < paused[0]:
-                raise _used_up(paused[0] - now, paused[1])
+                raise used_up(paused[0] - now, paused[1])
             del self._paused[connection]
         quota = self._quotas.get(connection, {}).get(name)
         if quota is None or now >= quota.resets_at:
             return
-        reserve = 0 if writes else int(quota.limit * _RESERVE)
+        reserve = 0 if writes else int(quota.limit * RESERVE)
         if quota.remaining <= reserve:
             kept = f"; {quota.remaining} are kept for writes" if quota.remaining else ""
-            raise _used_up(quota.resets_at - now, f"the vendor's budget of {quota.limit} is used up{kept}")
+            raise used_up(quota.resets_at - now, f"the vendor's budget of {quota.limit} is used up{kept}")
 
     def clear(self) -> None:
         """Forget all that is known."""
@@ -59,7 +73,8 @@ class VendorQuota:
         ]
 
 
-def _used_up(seconds: float, reason: str) -> UpstreamQuota:
+def used_up(seconds: float, reason: str) -> UpstreamQuota:
+    """Return the problem of a vendor's budget that gives nothing for now."""
     return UpstreamQuota(
         f"Nothing was sent: {reason}.",
         retry_after_ms=int(seconds * 1000) + 1,

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from credentials import Target, Where
+
 from connectors.sdk import Connector, InvalidInput
 from connectors.sdk.errors import Issue, UpstreamUnavailable
 from connectors.sdk.exchange import Request
@@ -37,6 +39,17 @@ def _fault(connector: Connector, base_url: str, opened: Sequence[Network]) -> st
     if ".." in parts.path or "%" in parts.path or "\\" in base_url:
         return "must not hold `..`, `%` or backslashes"
     return None
+
+
+def api_root(connector: Connector, base_url: str, root: str | None, opened: Sequence[Network]) -> str | None:
+    """Return a root that the vendor named for a connection at `base_url`, None where the connector must not use it."""
+    target = Target(where=Where("", "", ""), title="", api_root=base_url, origin=base_url, hosts=connector.hosts)
+    if root is None or not target.owns(root):
+        return None
+    try:
+        return root if check_base_url(connector, root, opened) == root else None
+    except InvalidInput:
+        return None
 
 
 def url_of(connector: Connector, connection: Connection, request: Request) -> str:

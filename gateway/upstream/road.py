@@ -286,7 +286,7 @@ class Road:
 
     def _learn(self, trip: Trip, response: Response) -> None:
         self._answered(trip.connector.id, response.status)
-        self.quota.learn(trip.connection.id, trip.connector.quota_of(response))
+        self.quota.learn(trip.connection.tenant, trip.connection.id, trip.connector.quota_of(response))
         if response.status >= 500:
             self.breaker.failed(trip.connection.id)
         else:
@@ -308,7 +308,7 @@ class Road:
             )
         throttled = trip.connector.throttled_by(response, self._wall())
         if throttled is not None:
-            self.quota.refused(trip.connection.id, throttled.seconds, throttled.reason)
+            self.quota.refused(trip.connection.tenant, trip.connection.id, throttled.seconds, throttled.reason)
             raise _Again(
                 UpstreamQuota(
                     f"{trip.connector.title} refused for its limits: {throttled.reason}. Nothing was changed.",

@@ -8,13 +8,21 @@ from gateway.call import Connection
 
 
 class ConnectionTokens:
-    """The road's `TokenSource`."""
+    """The road's `TokenSource`. A connection that was changed has another version: what is in memory of its credential
+    is dropped then, also where another replica changed it.
+    """
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
+        self._versions: dict[str, int] = {}
 
     async def token(self, connector: Connector, connection: Connection, method: AuthMethod) -> AccessToken:
         """Return a token good for the next minute."""
+        known = self._versions.get(connection.id, 0)
+        if connection.version > known:  # a call that began before the change may come after one that began after it
+            self._versions[connection.id] = connection.version
+            if known:
+                self._tokens.forget(where_of(connection))
         return await self._tokens.token_for(target_of(connector, connection), method=method)
 
     def rejected(self, connector: Connector, connection: Connection, token: AccessToken) -> None:
@@ -34,4 +42,5 @@ def target_of(connector: Connector, connection: Connection) -> Target:
         title=connector.title,
         api_root=connection.base_url + connector.base_path,
         origin=connector.web_origin(connection.base_url),
+        hosts=connector.hosts,
     )

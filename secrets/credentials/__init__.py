@@ -7,6 +7,8 @@ from credentials.supplied import check_fields
 from credentials.token import AccessToken, Target
 from credentials.tokens import Tokens
 from credentials.transport import Road, guarded_client
+from credentials.vault import VaultStore
+from credentials.vault_session import VaultSession
 
 __all__ = [
     "AccessToken",
@@ -19,6 +21,8 @@ __all__ = [
     "Road",
     "Target",
     "Tokens",
+    "VaultSession",
+    "VaultStore",
     "VersionConflict",
     "Where",
     "check_fields",

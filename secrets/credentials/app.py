@@ -5,53 +5,17 @@ minutes ahead, the installation's token for an hour, answered with 201.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
 
 import httpx
 import orjson
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
 
 from connectors.sdk.auth import AppInstallation
+from credentials.assertion import sign
 from credentials.token import NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
 from credentials.transport import Road, Unanswered, by_phase
-
-_LONGEST = timedelta(minutes=10)
-_SMALLEST_RSA = 2048
-
-
-class KeyUnreadable(ValueError):
-    """The app's private key cannot be used. The message says what to supply and quotes nothing of it."""
-
-
-def private_key(pem: str) -> RSAKey:
-    """Load a key. Raises `KeyUnreadable`."""
-    try:
-        key = RSAKey.import_key(pem)
-        if key.private_key is None:
-            raise KeyUnreadable("it is a public key: supply the private key of the app as PEM")
-        if key.private_key.key_size < _SMALLEST_RSA:
-            raise KeyUnreadable(f"it has fewer than {_SMALLEST_RSA} bits")
-    except (ValueError, TypeError, JoseError) as error:
-        if isinstance(error, KeyUnreadable):
-            raise
-        raise KeyUnreadable("it cannot be read: supply an RSA private key as unencrypted PEM") from None
-    return key
-
-
-def assertion(method: AppInstallation, fields: Mapping[str, str], now: datetime) -> str:
-    """Return the app's signed assertion. Raises `KeyUnreadable`."""
-    key = private_key(fields["private_key"])
-    issued = now - method.clock_drift
-    claims = {
-        "iat": int(issued.timestamp()),
-        "exp": int(min(now + method.assertion_lifetime, issued + _LONGEST).timestamp()),
-        "iss": fields["app_id"],
-    }
-    return jwt.encode({"alg": method.algorithm, "typ": "JWT"}, claims, key, algorithms=[method.algorithm])
 
 
 async def exchange(
@@ -62,7 +26,7 @@ async def exchange(
     Raises `KeyUnreadable`, `TokenRefused`, `NotProcessed`, `NotSent` and `Unanswered`; asking again is always safe.
     """
     path = method.exchange_path.replace("{installation_id}", quote(fields["installation_id"], safe=""))
-    signed = assertion(method, fields, now)
+    signed = sign(method.assertion, fields, now, target=target)
     async with road.client() as client:
         with by_phase():
             answer = await client.post(

@@ -17,8 +17,8 @@ from authlib.integrations.base_client import OAuthError  # type: ignore[import-u
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
-from connectors.sdk.auth import OAuthUser, RootInList, RootInToken
-from credentials.oauth import address, check_status, client_for, obtained, refusal
+from connectors.sdk.auth import OAuthUser, RootInList
+from credentials.oauth import address, check_status, client_for, obtained, refusal, root_in
 from credentials.token import Obtained, Target, TokenRefused
 from credentials.transport import Road, Unanswered, by_phase
 
@@ -107,7 +107,7 @@ async def exchange(
     again: whether a code was spent is not worth finding out.
     """
     proof = {"code_verifier": asked.verifier} if method.pkce else {}
-    async with client_for(road, method, client) as session:
+    async with client_for(road, method.client_auth, client) as session:
         session.register_compliance_hook("access_token_response", check_status)
         with by_phase():
             try:
@@ -123,7 +123,7 @@ async def exchange(
             except (httpx.HTTPStatusError, ValueError, TypeError, AttributeError, KeyError) as error:
                 raise Unanswered(f"its answer is not what OAuth describes ({type(error).__name__})") from None
     told = cast("Mapping[str, object]", answer)
-    return Exchanged(_fields(client, obtained(told, None, now), told, asked), _root_in(method, told))
+    return Exchanged(_fields(client, obtained(told, None, now), told, asked), root_in(method.discover, told))
 
 
 async def roots(road: Road, method: OAuthUser, token: str, api: str) -> list[Root]:
@@ -165,11 +165,6 @@ def _fields(client: Mapping[str, str], got: Obtained, answer: Mapping[str, objec
     if granted:
         fields["scope"] = " ".join(sorted(granted))
     return fields
-
-
-def _root_in(method: OAuthUser, answer: Mapping[str, object]) -> str | None:
-    root = answer.get(method.discover.member) if isinstance(method.discover, RootInToken) else None
-    return root.rstrip("/") if isinstance(root, str) and 0 < len(root) <= 500 else None
 
 
 def _objects(answer: httpx.Response) -> list[Mapping[str, object]]:

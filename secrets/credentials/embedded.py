@@ -39,6 +39,7 @@ _DESTROY = """
 UPDATE credentials SET sealed = NULL, version = version + 1
 WHERE tenant = ? AND environment = ? AND connection = ? AND sealed IS NOT NULL
 """
+_ERASE = "DELETE FROM credentials WHERE tenant = ? AND environment = ? AND connection = ?"
 _KEY_CHECK = b"gatehouse credential store"
 
 
@@ -67,7 +68,11 @@ class EmbeddedStore:
 
     async def delete(self, where: Where) -> None:
         """Destroy the credential. Its bytes are overwritten in the file and cut out of the write-ahead log."""
-        await self._run(lambda: self._delete(where))
+        await self._run(lambda: self._delete(where, _DESTROY))
+
+    async def erase(self, where: Where) -> None:
+        """Destroy the credential and its place, as `delete` does."""
+        await self._run(lambda: self._delete(where, _ERASE))
 
     async def close(self) -> None:
         """Finish what is being written and close the file."""
@@ -134,10 +139,10 @@ class EmbeddedStore:
             connection.execute(_WRITE, (*_place(where), version, self._sealer.seal(plain, _aad(where, version))))
         return version
 
-    def _delete(self, where: Where) -> None:
+    def _delete(self, where: Where, statement: str) -> None:
         connection = self._opened()
         with _transaction(connection):
-            connection.execute(_DESTROY, _place(where))
+            connection.execute(statement, _place(where))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _close(self) -> None:

@@ -6,9 +6,10 @@ How a code becomes the first pair of tokens is in `authorize`.
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx
 import orjson
@@ -22,8 +23,8 @@ with warnings.catch_warnings():
         OAuthError,
     )
 
-from connectors.sdk.auth import OAuthUser
-from credentials.token import NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
+from connectors.sdk.auth import OAuthUser, RootInList, RootInToken
+from credentials.token import ForeignAnswer, NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
 from credentials.transport import USER_AGENT, Road, Unanswered, by_phase
 
 if not issubclass(AsyncOAuth2Client, httpx.AsyncClient):
@@ -52,11 +53,11 @@ async def refresh(
 ) -> Obtained:
     """Present the refresh token of `fields` once and return what came for it.
 
-    Raises `TokenRefused` and `NotProcessed` (the refresh token still stands), `NotSent`, and `Unanswered` where it
-    may have been spent: the answer was lost or could not be read.
+    Raises `TokenRefused` and `NotProcessed` (the refresh token still stands), `ForeignAnswer`, `NotSent`, and
+    `Unanswered` where it may have been spent: the answer was lost or could not be read.
     """
     url = address(method.token_url, target)
-    async with client_for(road, method, fields) as client:
+    async with client_for(road, method.client_auth, fields) as client:
         client.register_compliance_hook("refresh_token_response", check_status)
         with by_phase():
             try:
@@ -65,7 +66,8 @@ async def refresh(
                 raise refusal(error, _REFUSALS) from None  # its description is the vendor's text
             except (httpx.HTTPStatusError, ValueError, TypeError, AttributeError, KeyError) as error:
                 raise Unanswered(f"its answer is not what OAuth describes ({type(error).__name__})") from None
-    return obtained(cast("Mapping[str, object]", answer), fields["refresh_token"], now)
+    told = cast("Mapping[str, object]", answer)
+    return judged(target, told, obtained(told, fields["refresh_token"], now), method.discover)
 
 
 async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[str, str]) -> bool:
@@ -81,7 +83,7 @@ async def revoke(road: Road, target: Target, method: OAuthUser, fields: Mapping[
     token, hint = fields.get("refresh_token"), "refresh_token"
     if not token:
         token, hint = fields["access_token"], "access_token"
-    async with client_for(road, method, fields) as client:
+    async with client_for(road, method.client_auth, fields) as client:
         with by_phase():
             answer = await client.revoke_token(url, token=token, token_type_hint=hint)
     return bool(answer.status_code == 200)
@@ -115,9 +117,14 @@ def scopes_of(text: object) -> frozenset[str] | None:
     return found or None
 
 
-def client_for(road: Road, method: OAuthUser, fields: Mapping[str, str]) -> Any:
-    """Return Authlib's client for one exchange, which proves itself as the method says; close it afterwards."""
-    proof = f"client_secret_{method.client_auth}" if fields.get("client_secret") else "none"
+def client_for(road: Road, client_auth: str, fields: Mapping[str, str]) -> Any:
+    """Return Authlib's client for one exchange; close it afterwards.
+
+    `client_auth` says where its secret goes: `post`, `basic`, `json`; with `assertion` the form proves it already.
+    """
+    proof = f"client_secret_{client_auth}" if fields.get("client_secret") else "none"
+    if client_auth == "assertion":
+        proof = client_auth
     client = AsyncOAuth2Client(
         client_id=fields.get("client_id"),
         client_secret=fields.get("client_secret"),
@@ -131,7 +138,14 @@ def client_for(road: Road, method: OAuthUser, fields: Mapping[str, str]) -> Any:
         headers={"user-agent": USER_AGENT},
     )
     client.register_client_auth_method(("client_secret_json", _as_json))
+    client.register_client_auth_method(("assertion", _as_it_is))
     return client
+
+
+def _as_it_is(client: Any, method: str, uri: str, headers: Any, body: bytes | str) -> tuple[str, Any, bytes | str]:
+    """Add no proof to a form that holds one."""
+    del client, method
+    return uri, headers, body
 
 
 def _as_json(client: Any, method: str, uri: str, headers: Any, body: bytes | str) -> tuple[str, Any, bytes]:
@@ -163,14 +177,15 @@ def _speaks_oauth(answer: httpx.Response) -> bool:
     return isinstance(found, dict) and "error" in found
 
 
-def refusal(error: Any, words: Mapping[str, str]) -> Exception:
-    """Return what an OAuth error means, in our words for its code."""
+def refusal(error: Any, words: Mapping[str, str], explained: Mapping[str, str] | None = None) -> Exception:
+    """Return what an OAuth error means, in our words for its code, or for a description that the method knows."""
     code = error.error if isinstance(error.error, str) else ""
+    why = (explained or {}).get(error.description) if isinstance(error.description, str) else None
     if code in _TURNED_AWAY:
         return NotProcessed("it is not available for now")
     if code == "server_error":
         return Unanswered("it reports a failure of its own")
-    return TokenRefused(words.get(code, "the token endpoint refuses it"))
+    return TokenRefused(why or words.get(code, "the token endpoint refuses it"))
 
 
 def obtained(answer: Mapping[str, object], old_refresh: str | None, now: datetime) -> Obtained:
@@ -188,6 +203,37 @@ def obtained(answer: Mapping[str, object], old_refresh: str | None, now: datetim
         expires_at=_expiry(answer.get("expires_in"), now),
         granted=scopes_of(answer.get("scope")),
     )
+
+
+def judged(
+    target: Target, answer: Mapping[str, object], got: Obtained, discover: RootInToken | RootInList | None
+) -> Obtained:
+    """Return what was obtained with the API's root that the answer names, once both issuer and root are the vendor's.
+
+    Raises `ForeignAnswer`. Vendors move accounts between hosts, so every answer is looked at, not only the first.
+    """
+    issuer = answer.get("iss")
+    if issuer is not None and not (isinstance(issuer, str) and target.owns(issuer)):
+        raise ForeignAnswer("its token answer comes from another issuer", got)
+    root = root_in(discover, answer)
+    if root is not None and not target.owns(root):
+        why = f"its token answer names {_host(root)} as the API's host, which the connector does not declare"
+        raise ForeignAnswer(why, got)
+    return replace(got, root=root)
+
+
+def _host(url: str) -> str:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+    return repr(host[:200]) if host.isascii() and host.isprintable() and host else "what cannot be read"
+
+
+def root_in(discover: RootInToken | RootInList | None, answer: Mapping[str, object]) -> str | None:
+    """Return the API's root where a token answer names it, without its last slash."""
+    root = answer.get(discover.member) if isinstance(discover, RootInToken) else None
+    return root.rstrip("/") if isinstance(root, str) and 0 < len(root) <= 500 else None
 
 
 def _expiry(seconds: object, now: datetime) -> datetime | None:

@@ -16,7 +16,7 @@ from credentials import oauth
 from credentials.faults import unavailable, unhealthy
 from credentials.store import Credential, CredentialCorrupted, CredentialStore, VersionConflict, Where
 from credentials.supplied import required_fields
-from credentials.token import AccessToken, NotProcessed, Obtained, Target, TokenRefused
+from credentials.token import AccessToken, ForeignAnswer, NotProcessed, Obtained, Target, TokenRefused
 from credentials.transport import NotSent, Road, Unanswered
 
 Clock = Callable[[], datetime]
@@ -107,6 +107,12 @@ class Renewals:
             again = method.single_use_refresh and _SINCE in credential.fields
             await self._write(target.where, doubtful if again else free)
             raise unavailable(target, fault) from fault
+        except ForeignAnswer as fault:
+            # The new refresh token is kept so that deleting the connection can end it; the access token is not.
+            new = fault.obtained.refresh_token or free.fields["refresh_token"]
+            kept = replace(free, fields={**free.fields, "refresh_token": new})
+            await self._give_up(target, kept, fault.reason, fault)
+            return None
         except TokenRefused as fault:
             await self._give_up(target, free, fault.reason, fault)
             return None
@@ -217,6 +223,7 @@ def _token(method: OAuthUser, credential: Credential) -> AccessToken:
         expires_at=_moment(fields.get("expires_at")),
         version=credential.version,
         granted=oauth.scopes_of(fields.get("scope")),
+        root=fields.get("root"),
     )
 
 
@@ -230,6 +237,8 @@ def _renewed(fields: Mapping[str, str], obtained: Obtained) -> dict[str, str]:
         new["expires_at"] = obtained.expires_at.isoformat()
     if obtained.granted is not None:
         new["scope"] = " ".join(sorted(obtained.granted))
+    if obtained.root is not None:
+        new["root"] = obtained.root
     return new
 
 

@@ -57,6 +57,10 @@ class CredentialStore(Protocol):
         """Destroy the credential and all that was stored at its place before; nothing there is no error."""
         ...
 
+    async def erase(self, where: Where) -> None:
+        """Destroy as `delete` does, and the place too: for a place where nothing is ever stored again."""
+        ...
+
     async def close(self) -> None:
         """Let go of the store. Waits for what is being written."""
         ...

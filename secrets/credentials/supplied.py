@@ -4,9 +4,20 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from connectors.sdk.auth import AppInstallation, AuthMethod, BasicToken, OAuthUser, StaticToken
+from connectors.sdk.auth import (
+    AppInstallation,
+    Assertion,
+    AuthMethod,
+    BasicToken,
+    ClientCredentials,
+    JwtBearer,
+    OAuthUser,
+    SignedToken,
+    StaticToken,
+    fields_in,
+)
 from connectors.sdk.errors import InvalidInput, Issue
-from credentials.app import KeyUnreadable, private_key
+from credentials.assertion import KeyUnreadable, private_key, thumbprint
 from credentials.store import Credential
 from credentials.token import usable
 
@@ -20,7 +31,7 @@ def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential
 
     Unknown fields are refused: a misspelt `refresh_token` would be found out only when the token expires.
     """
-    required, optional = _FIELDS[type(method)]
+    required, optional = _fields(method)
     known = {**required, **optional}
     issues = [
         Issue(f"is not a field of {method.title}; known are {', '.join(known)}", pointer=f"/{_escaped(name)}")
@@ -73,7 +84,7 @@ def check_client(method: OAuthUser, fields: Mapping[str, object]) -> dict[str, s
 
 def required_fields(method: AuthMethod) -> frozenset[str]:
     """Return the fields that every credential of the method has."""
-    return frozenset(_FIELDS[type(method)][0])
+    return frozenset(_fields(method)[0])
 
 
 def _token_fault(value: str) -> str | None:
@@ -110,12 +121,29 @@ def _moment_fault(value: str) -> str | None:
     return None if known else "must be a time with its offset, such as 2026-01-31T12:00:00Z"
 
 
-def _key_fault(value: str) -> str | None:
+def _scope_fault(value: str) -> str | None:
+    if not 1 <= len(value) <= 4096 or not value.isascii() or not value.isprintable():
+        return "must be the vendor's scopes as one text, at most 4096 ASCII characters"
+    return None
+
+
+def _certificate_fault(value: str) -> str | None:
     try:
-        private_key(value)
+        thumbprint(value)
     except KeyUnreadable as error:
         return str(error)
     return None
+
+
+def _key_of(algorithm: str) -> _Check:
+    def fault(value: str) -> str | None:
+        try:
+            private_key(value, algorithm)
+        except KeyUnreadable as error:
+            return str(error)
+        return None
+
+    return fault
 
 
 def _normal(name: str, value: str) -> str:
@@ -127,16 +155,41 @@ def _escaped(name: str) -> str:
 
 
 _CLIENT: Mapping[str, _Check] = {"client_id": _id_fault, "client_secret": _secret_fault}
-_FIELDS: Mapping[type, tuple[Mapping[str, _Check], Mapping[str, _Check]]] = {
-    StaticToken: ({"token": _token_fault}, {}),
-    BasicToken: ({"username": _username_fault, "token": _token_fault}, {}),
-    OAuthUser: (
-        {"access_token": _token_fault},
-        {
-            "refresh_token": _token_fault,
-            "expires_at": _moment_fault,
-            **_CLIENT,
-        },
-    ),
-    AppInstallation: ({"app_id": _id_fault, "installation_id": _number_fault, "private_key": _key_fault}, {}),
+_OAUTH: Mapping[str, _Check] = {"refresh_token": _token_fault, "expires_at": _moment_fault, **_CLIENT}
+# Fields that assertions name, where they must be more than one line of text.
+_NAMED: Mapping[str, _Check] = {
+    "client_id": _id_fault,
+    "app_id": _id_fault,
+    "installation_id": _number_fault,
+    "certificate": _certificate_fault,
 }
+
+
+def _fields(method: AuthMethod) -> tuple[Mapping[str, _Check], Mapping[str, _Check]]:
+    """Return the fields that a credential of the method must have and those that it may have, with their checks."""
+    match method:
+        case StaticToken():
+            return {"token": _token_fault}, {}
+        case BasicToken():
+            return {"username": _username_fault, "token": _token_fault}, {}
+        case OAuthUser():
+            return {"access_token": _token_fault}, _OAUTH
+        case AppInstallation():
+            return _signed(method.assertion, fields_in(method.exchange_path))
+        case SignedToken():
+            return _signed(method.assertion)
+        case JwtBearer():
+            required, optional = _signed(method.assertion)
+        case ClientCredentials(client_auth=Assertion() as assertion):
+            required, optional = _signed(assertion, fields_in(*method.params.values()))
+        case ClientCredentials():
+            named = {name: _NAMED.get(name, _secret_fault) for name in sorted(fields_in(*method.params.values()))}
+            required, optional = {"client_id": _id_fault, "client_secret": _secret_fault, **named}, {}
+    return required, {**optional, "scope": _scope_fault}
+
+
+def _signed(assertion: Assertion, further: frozenset[str] = frozenset()) -> tuple[dict[str, _Check], dict[str, _Check]]:
+    checks = {name: _NAMED.get(name, _username_fault) for name in sorted(assertion.fields | further)}
+    required = {name: check for name, check in checks.items() if name not in assertion.optional}
+    optional = {name: check for name, check in checks.items() if name in assertion.optional}
+    return {**required, "private_key": _key_of(assertion.algorithm)}, optional

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
+from connectors.sdk.hosts import HostPattern
 from credentials.store import Where
 
 MARGIN = timedelta(seconds=60)
@@ -14,13 +16,27 @@ class Target:
     """A connection as far as its tokens need it.
 
     `title` is the vendor's name for messages, `api_root` the absolute address below which the API lies (with the
-    connector's base path), `origin` the web origin where people log in. Neither ends in a slash.
+    connector's base path), `origin` the web origin where people log in. Neither ends in a slash. `hosts` are those
+    that the connector declares.
     """
 
     where: Where
     title: str
     api_root: str
     origin: str
+    hosts: tuple[HostPattern, ...] = ()
+
+    def owns(self, url: str) -> bool:
+        """Whether an address is below the connection's own origins, or https at a declared host without a port."""
+        try:
+            parts = urlsplit(url)
+            own = {urlsplit(mine)[:2] for mine in (self.api_root, self.origin)}
+            plain = parts.scheme == "https" and parts.netloc == (parts.hostname or "") and parts.netloc.isascii()
+        except ValueError:
+            return False
+        if (parts.scheme, parts.netloc) in own:
+            return True
+        return plain and any(pattern.matches(parts.netloc) for pattern in self.hosts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +44,7 @@ class AccessToken:
     """A token and how a request carries it.
 
     `expires_at` is None where the vendor does not say; `granted` are the vendor scopes, None where it does not tell.
-    `version` is that of the credential which it came from.
+    `version` is that of the credential which it came from, `root` the API's root as the token's answer named it.
     """
 
     value: str = field(repr=False)
@@ -37,6 +53,7 @@ class AccessToken:
     expires_at: datetime | None
     version: int
     granted: frozenset[str] | None = None
+    root: str | None = None
 
     def header_value(self) -> str:
         """Return what the header `header` holds."""
@@ -55,6 +72,7 @@ class Obtained:
     refresh_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
     granted: frozenset[str] | None = None
+    root: str | None = None
 
 
 class TokenRefused(Exception):
@@ -64,6 +82,18 @@ class TokenRefused(Exception):
         """Say why."""
         super().__init__(reason)
         self.reason = reason
+
+
+class ForeignAnswer(TokenRefused):
+    """The vendor gave tokens and named an issuer or an API that is none of the connector's: they are not used.
+
+    `obtained` is kept only so that it can be revoked.
+    """
+
+    def __init__(self, reason: str, obtained: Obtained) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.obtained = obtained
 
 
 class NotProcessed(Exception):

@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.sdk.auth import AppInstallation, AuthMethod, BasicToken, OAuthUser, StaticToken
+from connectors.sdk.auth import AuthMethod, BasicToken, Minted, OAuthUser, StaticToken
 from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable
-from credentials import app, oauth
+from credentials import minted, oauth
+from credentials.assertion import KeyUnreadable
 from credentials.faults import unavailable, unhealthy
 from credentials.renewal import Clock, Renewals, Sleep, stored
 from credentials.store import Credential, CredentialStore, Where
@@ -87,8 +88,8 @@ class Tokens:
         try:
             if isinstance(method, OAuthUser):
                 return await oauth.revoke(self._road, target, method, credential.fields)
-            if isinstance(method, AppInstallation) and entry is not None and entry.token is not None:
-                return await app.revoke(self._road, target, method, entry.token.value)
+            if isinstance(method, Minted) and entry is not None and entry.token is not None:
+                return await minted.revoke(self._road, target, method, credential.fields, entry.token.value)
         except (NotSent, Unanswered) as fault:
             raise unavailable(target, fault) from fault
         return False
@@ -120,8 +121,8 @@ class Tokens:
         entry.refusal = entry.refused_at = None
         if isinstance(method, OAuthUser):
             token = await self._renewals.current(target, method, rejected.value if rejected else None)
-        elif isinstance(method, AppInstallation):
-            token = await self._installation(entry, target, method)
+        elif isinstance(method, Minted):
+            token = await self._minted(entry, target, method)
         else:
             token = await self._static(target, method, rejected)
         if rejected is not None:
@@ -149,19 +150,19 @@ class Tokens:
             value=value, header=method.header, form=method.form, expires_at=None, version=credential.version
         )
 
-    async def _installation(self, entry: _Entry, target: Target, method: AppInstallation) -> AccessToken:
+    async def _minted(self, entry: _Entry, target: Target, method: Minted) -> AccessToken:
         credential = await stored(self._store, target, method)
         try:
-            return await self._exchange(target, method, credential)
+            return await self._mint(target, method, credential)
         except ConnectionUnhealthy as refusal:
-            # Agents that repeat a call must not have us hammer the vendor with assertions that it refuses.
+            # Agents that repeat a call must not have us hammer the vendor with proofs that it refuses.
             entry.refusal, entry.refused_at = refusal, self._clock()
             raise
 
-    async def _exchange(self, target: Target, method: AppInstallation, credential: Credential) -> AccessToken:
+    async def _mint(self, target: Target, method: Minted, credential: Credential) -> AccessToken:
         try:
-            obtained = await app.exchange(self._road, target, method, credential.fields, now=self._clock())
-        except (TokenRefused, app.KeyUnreadable) as fault:
+            obtained = await minted.mint(self._road, target, method, credential.fields, now=self._clock())
+        except (TokenRefused, KeyUnreadable) as fault:
             reason = fault.reason if isinstance(fault, TokenRefused) else f"its private key is no good: {fault}"
             raise unhealthy(target, reason) from fault
         except (NotSent, NotProcessed, Unanswered) as fault:
@@ -173,4 +174,5 @@ class Tokens:
             expires_at=obtained.expires_at,
             version=credential.version,
             granted=obtained.granted,
+            root=obtained.root,
         )

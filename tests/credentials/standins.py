@@ -9,6 +9,7 @@ from credentials.store import VersionConflict
 
 from connectors.sdk.auth import AppInstallation, OAuthUser, StaticToken
 from connectors.sdk.errors import SecretStoreUnavailable
+from connectors.sdk.hosts import HostPattern
 
 WHERE = Where("tnt_1", "prod", "conn_1")
 TOKEN_URL = "https://git.example/login/oauth/access_token"
@@ -25,7 +26,13 @@ APP = AppInstallation(
     exchange_path="/app/installations/{installation_id}/access_tokens", revoke_path="/installation/token"
 )
 STATIC = StaticToken()
-TARGET = Target(where=WHERE, title="Git", api_root="https://api.git.example/v3", origin="https://git.example")
+TARGET = Target(
+    where=WHERE,
+    title="Git",
+    api_root="https://api.git.example/v3",
+    origin="https://git.example",
+    hosts=(HostPattern("api.git.example"), HostPattern("*.my.git.example")),
+)
 
 
 class Clock:
@@ -74,6 +81,9 @@ class MemoryStore:
         return stored.version
 
     async def delete(self, where: Where) -> None:
+        self.rows.pop(where, None)
+
+    async def erase(self, where: Where) -> None:
         self.rows.pop(where, None)
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import respx
 from credentials import Tokens
-from credentials.app import KeyUnreadable, private_key
+from credentials.assertion import KeyUnreadable, private_key
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,

@@ -8,15 +8,20 @@ from connectors.sdk.contract import TierReport
 from connectors.sdk.contract.suite import ALL
 from gateway.contract import bench_of, check
 from gateway.registry import SHIPPED, load
+from gateway.tiers import declared, is_recorded
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-async def test_every_connector_that_ships_is_gold(name: str) -> None:
-    report = await check(load().connectors[name])
+async def test_every_connector_that_ships_is_gold_and_says_so(name: str) -> None:
+    connector = load().connectors[name]
+
+    report = await check(connector)
 
     assert [f"{f.action}: {f.check}: {f.message}" for f in report.findings] == []
     assert report.tier == "gold"
-    assert report.actions == len(load().connectors[name].actions)
+    assert report.actions == len(connector.actions)
+    assert is_recorded(connector, report), f"gatehouse connector check {name} --write"
+    assert declared(connector) in {report.tier, "platinum"}
 
 
 async def test_the_suite_finds_a_handler_that_takes_a_web_page_for_success() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.limits import Charge, MemoryLimiter, Policy
+from gateway.limits import Bill, Charge, Policy
+from gateway.state.memory import MemoryLimiter
 from tests.gateway.caller import Caller, Reply
 from tests.gateway.world import World
 
@@ -41,7 +42,7 @@ def test_several_policies_give_all_or_nothing(steps: list[tuple[list[Charge], fl
     for charges, wait in steps:
         clock.now += wait
         before = standings(limiter)
-        refusal = limiter.take(charges)
+        refusal = limiter.settle(charges)
         after = standings(limiter)
         if refusal is not None:
             assert after == before
@@ -49,7 +50,7 @@ def test_several_policies_give_all_or_nothing(steps: list[tuple[list[Charge], fl
         else:
             assert all(after[c.policy.name, c.key] > max(before[c.policy.name, c.key], clock.now) for c in charges)
         for charge in charges:
-            left = limiter.standing(charge.policy, charge.key)
+            left = limiter.standing("", charge.policy, charge.key)
             assert 0 <= left.remaining <= charge.policy.quota
             assert 0 <= left.resets <= charge.policy.window
 
@@ -61,7 +62,7 @@ def test_a_window_never_lets_more_through_than_its_burst_and_refill(gaps: list[f
     taken: list[float] = []
     for gap in gaps:
         clock.now += gap
-        if limiter.take([Charge(policy, "k")]) is None:
+        if limiter.settle([Charge(policy, "k")]) is None:
             taken.append(clock.now)
     for start in taken:
         inside = [at for at in taken if start <= at < start + window]
@@ -72,24 +73,24 @@ def test_a_window_never_lets_more_through_than_its_burst_and_refill(gaps: list[f
 def test_who_waits_as_long_as_told_is_let_through(charges: list[Charge]) -> None:
     clock = Clock()
     limiter = MemoryLimiter(clock)
-    while (refusal := limiter.take(charges)) is None:
+    while (refusal := limiter.settle(charges)) is None:
         pass
     clock.now += refusal.seconds + 1e-6
-    assert limiter.take(charges) is None
+    assert limiter.settle(charges) is None
 
 
 def test_what_is_given_back_can_be_taken_again() -> None:
     limiter, policy = MemoryLimiter(Clock()), Policy("p", 2, 60)
     charges = [Charge(policy, "k", 2)]
     for _ in range(5):
-        assert limiter.take(charges) is None
-        assert limiter.take(charges) is not None
-        limiter.give_back(charges)
-    assert limiter.standing(policy, "k").remaining == 2
+        assert limiter.settle(charges) is None
+        assert limiter.settle(charges) is not None
+        limiter.give_back(Bill("", charges))
+    assert limiter.standing("", policy, "k").remaining == 2
 
 
 def test_more_than_a_limit_ever_gives_is_refused_without_end() -> None:
-    refusal = MemoryLimiter(Clock()).take([Charge(Policy("p", 2, 60), "k", 3)])
+    refusal = MemoryLimiter(Clock()).settle([Charge(Policy("p", 2, 60), "k", 3)])
     assert refusal is not None
     assert math.isinf(refusal.seconds)
 
@@ -99,7 +100,7 @@ def test_limits_that_are_whole_again_are_forgotten() -> None:
     limiter = MemoryLimiter(clock, most=100)
     for n in range(1000):
         clock.now += 1
-        limiter.take([Charge(Policy("p", 10, 10), str(n))])
+        limiter.settle([Charge(Policy("p", 10, 10), str(n))])
     assert len(limiter._arrivals) <= 101
 
 

@@ -141,3 +141,13 @@ def _pull(world: World, web: Repository, author: Owner, now: float) -> Issue:
     web.issues[issue.number] = issue
     web.open_issues += 2
     return issue
+
+
+def aliases(simulator: GitHubSimulator) -> dict[str, list[dict[str, Any]]]:
+    """Return other spellings that GitHub takes for the same repository: it ignores case."""
+    inputs = arrange(simulator)
+    return {
+        name: [{"owner": value["owner"].upper(), "repo": value["repo"].title()}]
+        for name, value in inputs.items()
+        if {"owner", "repo"} <= value.keys()
+    }

@@ -38,6 +38,7 @@ class _Refresh:
     access: str
     scopes: frozenset[str]
     expires_at: float
+    everything: bool = False
 
 
 class OAuth:
@@ -105,7 +106,7 @@ class OAuth:
         if fields.get("redirect_uri") not in {None, code.redirect_uri}:
             text = "The redirect_uri MUST match the registered callback URL for this application."
             return _answer(call, {"error": "redirect_uri_mismatch", "error_description": text})
-        return self._issue(call, app, code.scopes, now)
+        return _answer(call, self.issue(app, code.scopes, now))
 
     def _refresh(self, call: Call, app: OAuthApp, value: str, now: float) -> Answer:
         held = self._refreshes.pop(value, None)
@@ -113,14 +114,17 @@ class OAuth:
             text = "The refresh token passed is incorrect or expired."
             return _answer(call, {"error": "bad_refresh_token", "error_description": text})
         self._access.tokens.pop(held.access, None)
-        return self._issue(call, app, held.scopes, now)
+        return _answer(call, self.issue(app, held.scopes, now, everything=held.everything))
 
-    def _issue(self, call: Call, app: OAuthApp, scopes: frozenset[str], now: float) -> Answer:
+    def issue(
+        self, app: OAuthApp, scopes: frozenset[str], now: float, *, everything: bool = False
+    ) -> dict[str, object]:
+        """Return a new pair, or a token alone where the app's do not expire. `everything` sees all repositories."""
         access = self._secret("ghu_" if app.expires_in else "gho_", 36)
         expires_at = now + app.expires_in if app.expires_in else None
         # A GitHub App's user token has no scopes: it may what the user and the app may.
         may = scopes or EVERYTHING
-        self._access.tokens[access] = Token(access, app.login, may, expires_at=expires_at)
+        self._access.tokens[access] = Token(access, app.login, may, expires_at=expires_at, everything=everything)
         answer: dict[str, object] = {
             "access_token": access,
             "token_type": "bearer",
@@ -128,10 +132,10 @@ class OAuth:
         }
         if app.expires_in:
             refresh = self._secret("ghr_", 76)
-            self._refreshes[refresh] = _Refresh(app, access, scopes, now + REFRESH_LIFETIME)
+            self._refreshes[refresh] = _Refresh(app, access, scopes, now + REFRESH_LIFETIME, everything)
             more = {"refresh_token": refresh, "refresh_token_expires_in": REFRESH_LIFETIME}
             answer |= {"expires_in": app.expires_in, **more}
-        return _answer(call, answer)
+        return answer
 
     def _secret(self, prefix: str, length: int) -> str:
         seed = f"{prefix}{self._world.next_id()}".encode()

@@ -4,6 +4,7 @@ import hashlib
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import ClassVar
 
 from connectors.github.simulator import (
@@ -22,19 +23,21 @@ from connectors.github.simulator import (
     reviews,
     search,
 )
-from connectors.github.simulator.access import Access, App, Caller, OAuthApp, Token
+from connectors.github.simulator.access import EVERYTHING, Access, App, Caller, OAuthApp, Token
 from connectors.github.simulator.ask import Ask, Site
 from connectors.github.simulator.limits import Limits, RateLimits, headers
 from connectors.github.simulator.oauth import OAuth
-from connectors.github.simulator.refusals import DOCUMENTATION, not_found, refusal
+from connectors.github.simulator.refusals import invalid, not_found, refusal
 from connectors.github.simulator.routing import Route
 from connectors.github.simulator.seed import seeded
 from connectors.github.simulator.world import World
-from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
+from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Simulator, Throttle
 
 ENTERPRISE = "/api/v3"
 VERSIONS = ("2022-11-28", "2026-03-10")
 SANDBOX_TOKEN = "ghp_sandbox"
+_CONSENTED = OAuthApp("Iv1.consented", "consented-secret")
+_SAYINGS = {401: "Bad credentials", 403: "Resource not accessible by personal access token", 409: "Conflict"}
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _RESOURCES = (
     actions,
@@ -79,7 +82,7 @@ class GitHubSimulator(Simulator):
         sandbox = Token(SANDBOX_TOKEN, everything=True)
         self._tokens = {token.value: token for token in (sandbox, *tokens)}
         self._apps = {app.client_id: app for app in apps}
-        self._oauth_apps = {app.client_id: app for app in oauth_apps}
+        self._oauth_apps = {app.client_id: app for app in (_CONSENTED, *oauth_apps)}
         self._limits = limits or Limits()
         self._routes: Routes[Route] = Routes(
             (route.method, route.template, route) for module in _RESOURCES for route in module.ROUTES
@@ -100,10 +103,35 @@ class GitHubSimulator(Simulator):
     def broken(self, status: int) -> Answer:
         """Answer a fault as GitHub would."""
         if status == 429:
-            message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-            body = {"message": message, "documentation_url": DOCUMENTATION, "status": "429"}
-            return Answer.of(body, 429, {"retry-after": "1"})
-        return Answer.of({"message": "Server Error"}, status)
+            return self._limited(429, {"retry-after": "1"})
+        if status == 422:
+            return invalid("Resource", "field", "invalid").answer
+        if status >= 500:
+            return Answer.of({"message": "Server Error"}, status)
+        return refusal(status, _SAYINGS.get(status, HTTPStatus(status).phrase)).answer
+
+    def throttles(self) -> Sequence[Throttle]:
+        """Answer the secondary limit with both statuses that GitHub uses for it, and the primary one with its reset."""
+        reset = int(self.clock()) + 9
+        spent = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": str(reset)}
+        primary = refusal(403, "API rate limit exceeded for user ID 1.", spent).answer
+        return [
+            Throttle(self._limited(403, {"retry-after": "7"}), 7),
+            Throttle(self._limited(429, {"retry-after": "8"}), 8),
+            Throttle(primary, reset - self.clock()),
+        ]
+
+    def consent(self) -> Consent:
+        """Give a pair of tokens for the bot, whose access token sees what the sandbox's sees."""
+        pair = self.oauth.issue(_CONSENTED, EVERYTHING, self.clock(), everything=True)
+        client = {"client_id": _CONSENTED.client_id, "client_secret": _CONSENTED.client_secret}
+        return Consent(
+            {"access_token": str(pair["access_token"]), "refresh_token": str(pair["refresh_token"]), **client}
+        )
+
+    def _limited(self, status: int, headers: Mapping[str, str]) -> Answer:
+        message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        return refusal(status, message, headers).answer
 
     def respond(self, call: Call) -> Answer:
         """Answer one request."""

@@ -124,3 +124,14 @@ def arrange(simulator: JiraSimulator) -> dict[str, dict[str, Any]]:
         "jira.worklog.delete": {**ops_1, "worklog": worklog.id},
         "jira.worklog.list": dict(ops_1),
     }
+
+
+def aliases(simulator: JiraSimulator) -> dict[str, list[dict[str, Any]]]:
+    """Return other spellings that Jira takes for the same issue or project: it ignores the case of keys."""
+    inputs = arrange(simulator)
+    spelled: dict[str, list[dict[str, Any]]] = {}
+    for name, value in inputs.items():
+        other = {field: value[field].lower() for field in ("issue", "project") if isinstance(value.get(field), str)}
+        if other:
+            spelled[name] = [other]
+    return spelled

@@ -76,16 +76,17 @@ class OAuth:
         uri = fields.get("redirect_uri")
         if given is None or given.app is not app or given.expires_at <= now or uri != given.redirect_uri:
             raise _refused(403, "invalid_grant", "Invalid authorization code")
-        return self._issue(app, given.scopes, now)
+        return Answer.of(self.issue(app, given.scopes, now))
 
     def _refresh(self, app: OAuthApp, value: str, now: float) -> Answer:
         given = self._refreshes.get(value)
         if given is None or given.app is not app or given.expires_at <= now:
             raise _refused(403, "invalid_grant", "Unknown or invalid refresh token.")
         given.expires_at = min(given.expires_at, now + LEEWAY)
-        return self._issue(app, given.scopes, now)
+        return Answer.of(self.issue(app, given.scopes, now))
 
-    def _issue(self, app: OAuthApp, scopes: frozenset[str], now: float) -> Answer:
+    def issue(self, app: OAuthApp, scopes: frozenset[str], now: float) -> dict[str, object]:
+        """Return a new pair, or an access token alone without the scope for offline access."""
         access = self._secret("access")
         self._access.tokens[access] = Token(access, app.account_id, scopes=scopes, expires_at=now + app.expires_in)
         answer: dict[str, object] = {
@@ -98,7 +99,7 @@ class OAuth:
             refresh = self._secret("refresh")
             self._refreshes[refresh] = _Given(app, scopes, now + REFRESH_LIFETIME)
             answer["refresh_token"] = refresh
-        return Answer.of(answer)
+        return answer
 
     def _sites(self, call: Call, now: float) -> Answer:
         token = self._access.caller(call.headers.get("authorization"), now, cloud="")

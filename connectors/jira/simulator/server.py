@@ -5,6 +5,8 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import ClassVar
 
 import orjson
@@ -21,7 +23,7 @@ from connectors.jira.simulator import (
     workflow,
     worklogs,
 )
-from connectors.jira.simulator.access import CLOUD_ID, Access, OAuthApp, Token
+from connectors.jira.simulator.access import CLOUD_ID, EVERYTHING, Access, OAuthApp, Token
 from connectors.jira.simulator.ask import Ask
 from connectors.jira.simulator.limits import Limits, RateLimits
 from connectors.jira.simulator.oauth import OAuth
@@ -29,9 +31,10 @@ from connectors.jira.simulator.refusals import gateway, refusal
 from connectors.jira.simulator.routing import Route
 from connectors.jira.simulator.seed import AGENT, seeded
 from connectors.jira.simulator.world import World
-from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
+from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Simulator, Throttle
 
 SANDBOX_TOKEN = "jira_sandbox"
+_CONSENTED = OAuthApp("consented", "consented-secret", "https://gatehouse.example/callback")
 _CLOUD = re.compile(r"^/ex/jira/([^/]+)")
 _VERSION = re.compile(r"^/rest/api/(2|3|latest)(?=/)")
 _RESOURCES = (attachments, comments, fields, issues, links, people, projects, search, workflow, worklogs)
@@ -62,7 +65,7 @@ class JiraSimulator(Simulator):
         super().__init__(ssl_context=ssl_context, clock=clock)
         self.index_lag = index_lag
         self._tokens = {token.value: token for token in (Token(SANDBOX_TOKEN), *tokens)}
-        self._apps = {app.client_id: app for app in oauth_apps}
+        self._apps = {app.client_id: app for app in (_CONSENTED, *oauth_apps)}
         self._limits = limits or Limits()
         self._routes: Routes[Route] = Routes(
             (route.method, route.template, route) for module in _RESOURCES for route in module.ROUTES
@@ -93,11 +96,33 @@ class JiraSimulator(Simulator):
         return None
 
     def broken(self, status: int) -> Answer:
-        """Answer a fault as Jira would."""
+        """Answer a fault as Jira would, and a 401 as the gateway before it."""
+        if status == 401:
+            return gateway(401, "Unauthorized").answer
         if status == 429:
-            body = {"errorMessages": ["Rate limit exceeded."], "errors": {}, "status": 429}
-            return Answer.of(body, 429, {"retry-after": "1", "ratelimit-reason": "jira-burst-based"})
-        return Answer.of({"errorMessages": ["Internal server error"], "errors": {}}, status)
+            return self._limited({"retry-after": "1"})
+        if status == 400:
+            return refusal(400, summary="The value is not valid.").answer
+        return refusal(status, HTTPStatus(status).phrase).answer
+
+    def throttles(self) -> Sequence[Throttle]:
+        """Answer a 429 that names the seconds, and one that names the moment from which on it serves again."""
+        reset = datetime.fromtimestamp(int(self.clock()) + 9, UTC)
+        return [
+            Throttle(self._limited({"retry-after": "7"}), 7),
+            Throttle(self._limited({"x-ratelimit-reset": reset.isoformat()}), reset.timestamp() - self.clock()),
+        ]
+
+    def consent(self) -> Consent:
+        """Give a pair of tokens for the agent. They work below the cloud's id only."""
+        pair = self.oauth.issue(_CONSENTED, EVERYTHING, self.clock())
+        client = {"client_id": _CONSENTED.client_id, "client_secret": _CONSENTED.client_secret}
+        tokens = {name: str(pair[name]) for name in ("access_token", "refresh_token")}
+        return Consent({**tokens, **client}, root=f"/ex/jira/{CLOUD_ID}")
+
+    def _limited(self, headers: Mapping[str, str]) -> Answer:
+        body = {"errorMessages": ["Rate limit exceeded."], "errors": {}, "status": 429}
+        return Answer.of(body, 429, {"ratelimit-reason": "jira-burst-based", **headers})
 
     def respond(self, call: Call) -> Answer:
         """Answer one request."""

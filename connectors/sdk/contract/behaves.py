@@ -1,7 +1,7 @@
 """Checks of an action that goes well: what it answers, what it sends, what it leaves."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from pydantic import ValidationError
@@ -19,9 +19,17 @@ async def succeeds(subject: Subject) -> Sequence[str]:
     if answered.status != 200:
         return [f"its case answers {answered.status} {answered.code}: {answered.body.get('detail')}"]
     wrong: list[str] = []
+    events = await subject.bench.record(answered)
+    sent = [event["data"] for event in events if event["type"] == "upstream_request" and event["data"]["effect"]]
+    steps = {data.get("step", "") for data in sent}
+    if len(steps) != len(sent):
+        wrong.append(f"it sends {len(sent)} effects under {len(steps)} names: give each a `step=` of its own")
     applied = len(subject.simulator.applied)
-    if applied != (1 if subject.action.writes else 0):
-        wrong.append(f"the simulator recorded {applied} effects; see that it calls `call.applied()` once per change")
+    if applied != len(sent) or (applied == 0) == subject.action.writes:
+        wrong.append(
+            f"the simulator recorded {applied} effects of {len(sent)} that were sent; see that it calls "
+            "`call.applied()` once per change, and that reads by POST say `effect=False`"
+        )
     if MARKER_PREFIX.encode() in orjson.dumps(answered.body.get("output")):
         wrong.append("its output shows the gateway's marker: type answers with `api.read`")
     try:
@@ -53,12 +61,13 @@ async def previews_what_it_sends(subject: Subject) -> Sequence[str]:
     shown = previewed.body["requests"]
     if answered.status != 200 or not shown:
         return [] if not shown else [f"after its preview the call answers {answered.status} {answered.code}"]
-    sent = subject.simulator.received[before]
-    target = str(shown[0]["url"]).removeprefix(subject.simulator.url)
-    if (sent.method, sent.path) != (shown[0]["method"], target):
-        return [f"preview shows {shown[0]['method']} {target}, and {sent.method} {sent.path} was sent"]
-    if shown[0].get("body_sha256", sent.body_sha256) != sent.body_sha256:
-        return ["the body that was sent is not the one that preview shows: build bodies from the input alone"]
+    # What follows the first request depends on the vendor's answers: a preview shows no more than it can know.
+    for seen, sent in zip(shown, list(subject.simulator.received)[before:], strict=False):
+        target = str(seen["url"]).removeprefix(subject.simulator.url)
+        if (sent.method, sent.path) != (seen["method"], target):
+            return [f"preview shows {seen['method']} {target}, and {sent.method} {sent.path} was sent"]
+        if seen.get("body_sha256", sent.body_sha256) != sent.body_sha256:
+            return ["the body that was sent is not the one that preview shows: build bodies from the input alone"]
     return []
 
 
@@ -103,10 +112,28 @@ async def keeps_to_its_resources(subject: Subject) -> Sequence[str]:
 
 
 async def masks_secrets(subject: Subject) -> Sequence[str]:
-    """Output fields that are marked secret come masked."""
+    """Output fields that are marked secret come masked, are described, and leave no trace in the record."""
     answered = await subject.bench.run(subject.action.name, subject.value)
     shown = [value for name, value in _members(answered.body.get("output")) if name in subject.action.secrets]
-    return ["a secret field is shown"] if any(value not in (None, MASK) for value in shown) else []
+    wrong = ["a secret field is shown"] if any(value not in (None, MASK) for value in shown) else []
+    for name in sorted(subject.action.secrets - _described(subject.action.output_schema)):
+        wrong.append(f"secret output field {name}: give it Field(description=...) that says what it opens")
+    for event in await subject.bench.record(answered):
+        if event["type"] == "upstream_response" and event["data"].keys() & {"body", "body_base64"}:
+            wrong.append("an answer with a secret is on record")
+    return wrong
+
+
+def _described(schema: object) -> set[str]:
+    """Return the names of all properties of a schema that have a description."""
+    found: set[str] = set()
+    if isinstance(schema, dict):
+        parts = cast("dict[str, Any]", schema)
+        for name, field in parts.get("properties", {}).items():
+            found |= {name} if "description" in field else set()
+        for part in parts.values():
+            found |= _described(part)
+    return found
 
 
 def _nothing_sent(subject: Subject) -> Sequence[str]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from connectors.sdk.contract.check import Subject
+from connectors.sdk.connector import Connector
+from connectors.sdk.contract.check import Finding, Subject
+from connectors.sdk.contract.source import package_faults
 
 _FEWEST_WORDS = 4
 
@@ -50,6 +52,15 @@ async def examples_fit(subject: Subject) -> Sequence[str]:
         except ValueError as error:
             wrong.append(f"example {number} is no valid input: {str(error).splitlines()[0]}")
     return wrong
+
+
+def leaves_doing(connector: Connector) -> Sequence[Finding]:
+    """No module of the connector sends, waits, opens files, signs, or puts paths together by hand."""
+    return [
+        Finding(f"{file}:{fault.line}", "source", fault.message)
+        for file, faults in package_faults(connector.package).items()
+        for fault in faults
+    ]
 
 
 def _holes(schema: object, where: str = "") -> Iterator[str]:

@@ -5,19 +5,24 @@ It knows nothing of this gateway: a vendor's own client must be able to talk to 
 
 from connectors.sdk.simulator.answer import Answer, Call, Refusal
 from connectors.sdk.simulator.faults import Fault, Faults
+from connectors.sdk.simulator.oauth import Client, OAuthServer
 from connectors.sdk.simulator.record import Applied, Received, trailing_comment
 from connectors.sdk.simulator.routes import Routes
-from connectors.sdk.simulator.server import Simulator
+from connectors.sdk.simulator.server import Consent, Simulator, Throttle
 
 __all__ = [
     "Answer",
     "Applied",
     "Call",
+    "Client",
+    "Consent",
     "Fault",
     "Faults",
+    "OAuthServer",
     "Received",
     "Refusal",
     "Routes",
     "Simulator",
+    "Throttle",
     "trailing_comment",
 ]

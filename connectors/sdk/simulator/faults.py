@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
+from connectors.sdk.simulator.answer import Answer
+
 # What each fault does, and whether the request is applied.
 KINDS: Mapping[str, str] = {
     "429": "refused for the rate, not applied",
@@ -20,6 +22,10 @@ KINDS: Mapping[str, str] = {
     "huge": "applied, answered with 1 GB",
     "gzip_bomb": "applied, answered with a small body that decompresses to 256 MiB",
     "redirect": "answered 302 to another host, not applied",
+    "status": "answered with `status` in the vendor's own words, not applied",
+    "throttle": "refused for its limits in the vendor's `shape` (a number, from 0), not applied",
+    "misfit": "applied, answered with JSON of another shape",
+    "loop": "the first one applied and answered, every later one of its path answered with that answer again",
 }
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -32,7 +38,8 @@ class UnknownFault(ValueError):
 class Fault:
     """One fault. Without a wildcard `path` is a part of the path, with one it is all of it (`*` crosses slashes).
 
-    Each matching request is hit until `times` are used up; under a `seed` a coin decides for each of them.
+    Of the matching requests `skip` are let through; each one after them is hit until `times` are used up, and under a
+    `seed` a coin decides for each of them. `first` is what a loop keeps, by method and path.
     """
 
     kind: str
@@ -43,7 +50,11 @@ class Fault:
     probability: float = 0.5
     delay_ms: float = 2000
     location: str = "https://elsewhere.invalid/"
+    skip: int = 0
+    status: int = 500
+    shape: int = 0
     hit: int = 0
+    first: dict[tuple[str, str], Answer] = field(default_factory=dict[tuple[str, str], Answer], repr=False)
     _coin: random.Random = field(default_factory=random.Random, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +64,9 @@ class Fault:
     def takes(self, method: str, path: str) -> bool:
         """Whether this request is hit; counts it if so."""
         if self.hit >= self.times or not self._matches(method, path):
+            return False
+        if self.skip > 0:
+            self.skip -= 1
             return False
         if self.seed is not None and self._coin.random() >= self.probability:
             return False
@@ -99,7 +113,8 @@ class Faults:
 
 
 def _parse(wanted: Mapping[str, Any]) -> Fault:
-    unknown = set(wanted) - {"match", "fault", "times", "seed", "probability", "delay_ms", "location"}
+    known = {"match", "fault", "times", "seed", "probability", "delay_ms", "location", "skip", "status", "shape"}
+    unknown = set(wanted) - known
     if unknown:
         raise UnknownFault(f"unknown member {', '.join(sorted(unknown))}")
     kind = str(wanted.get("fault", ""))
@@ -116,6 +131,9 @@ def _parse(wanted: Mapping[str, Any]) -> Fault:
             probability=float(wanted.get("probability", 0.5)),
             delay_ms=float(wanted.get("delay_ms", 2000)),
             location=str(wanted.get("location", "https://elsewhere.invalid/")),
+            skip=int(wanted.get("skip", 0)),
+            status=int(wanted.get("status", 500)),
+            shape=int(wanted.get("shape", 0)),
         )
     except (TypeError, ValueError) as error:
         raise UnknownFault(f"a number is expected: {error}") from error

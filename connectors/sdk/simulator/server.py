@@ -5,7 +5,9 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import ClassVar
 
 import orjson
@@ -18,7 +20,26 @@ from connectors.sdk.simulator.record import Applied, Received, digest, trailing_
 
 HOST = "127.0.0.1"
 MAX_RECEIVED = 200_000
-_BEFORE = {"429", "500", "html", "redirect", "reset_before", "never"}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+# Nothing of any vendor: every member that a model asks for is missing, and those that it has are of another type.
+_MISFIT = {"unfitting": [True]}
+_BEFORE = {"429", "500", "html", "redirect", "reset_before", "never", "status", "throttle"}
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """One way in which a vendor refuses for its limits, and the seconds that it asks to wait with it."""
+
+    answer: Answer
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What somebody's consent gave: an OAuth credential, and the path of the API's root where it is another."""
+
+    credential: Mapping[str, str] = field(repr=False)
+    root: str = ""
 
 
 class Simulator(ABC):
@@ -60,9 +81,21 @@ class Simulator(ABC):
         return trailing_comment(call.body)
 
     def broken(self, status: int) -> Answer:
-        """Return the vendor's own answer for a fault of 429 or 500."""
+        """Return the answer of any status of 400 and over, in the vendor's own words and shape."""
         headers = {"retry-after": "1"} if status == 429 else {}
-        return Answer.of({"message": "Too many requests" if status == 429 else "Server error"}, status, headers)
+        return Answer.of({"message": _PHRASES.get(status, "Refused")}, status, headers)
+
+    def throttles(self) -> Sequence[Throttle]:
+        """Return every way in which the vendor refuses for its limits: each header and each status that it uses."""
+        answer = self.broken(429)
+        return [Throttle(Answer(429, answer.body, {**answer.headers, "retry-after": "7"}), 7)]
+
+    def consent(self) -> Consent | None:
+        """Give an OAuth pair as somebody's consent does, with its client; None where the vendor has no OAuth.
+
+        Asked again after a reset, which forgets what was given. The account is that of `credential`.
+        """
+        return None
 
     async def start(self, port: int = 0) -> str:
         """Listen, and return the root URL. Port 0 takes a free one."""
@@ -143,7 +176,11 @@ class Simulator(ABC):
             return await self._unapplied(request, fault)
         if fault.kind == "slow":
             await asyncio.sleep(fault.delay_ms / 1000)
+        if fault.kind == "loop":
+            return _sent(self._looped(call, fault))
         answer = self._apply(call)
+        if fault.kind == "misfit":
+            return _sent(Answer.of(_MISFIT, answer.status if answer.body else 200))
         if fault.kind == "reset_after":
             return breakage.reset(request)
         if fault.kind == "half_body":
@@ -156,9 +193,20 @@ class Simulator(ABC):
             await asyncio.sleep(fault.delay_ms / 1000)
         return _sent(answer)
 
+    def _looped(self, call: Call, fault: Fault) -> Answer:
+        """Answer as the first time, so that the next page's cursor is the one that was just used."""
+        key = (call.method, self.vendor_path(call.path))
+        if key not in fault.first:
+            fault.first[key] = self._apply(call)
+        return fault.first[key]
+
     async def _unapplied(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
         if fault.kind in {"429", "500"}:
             return _sent(self.broken(int(fault.kind)))
+        if fault.kind == "status":
+            return _sent(self.broken(fault.status))
+        if fault.kind == "throttle":
+            return _sent(self.throttles()[fault.shape].answer)
         if fault.kind == "html":
             return web.Response(body=breakage.PAGE, headers={"content-type": "text/html; charset=utf-8"})
         if fault.kind == "redirect":

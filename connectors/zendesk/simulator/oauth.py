@@ -87,7 +87,7 @@ class OAuth:
         same = given is not None and given.client is client and fields.get("redirect_uri") == client.redirect_uri
         if given is None or not same or given.expires_at <= now or not _proved(given, fields):
             raise _refused("invalid_grant", "The provided authorization grant is invalid, expired or revoked.")
-        return self._issue(client, given.scopes, now)
+        return Answer.of(self.issue(client, given.scopes, now))
 
     def _refresh(self, client: OAuthClient, value: str, now: float) -> Answer:
         given = self._refreshes.get(value)
@@ -95,13 +95,14 @@ class OAuth:
             raise _refused("invalid_grant", "The provided refresh token is invalid, expired or revoked.")
         del self._refreshes[value]
         self.revoke(given.access)
-        return self._issue(client, given.scopes, now)
+        return Answer.of(self.issue(client, given.scopes, now))
 
-    def _issue(self, client: OAuthClient, scopes: frozenset[str], now: float) -> Answer:
+    def issue(self, client: OAuthClient, scopes: frozenset[str], now: float) -> dict[str, object]:
+        """Return a new pair."""
         access, refresh = self._secret("access"), self._secret("refresh")
         self._access.tokens[access] = Token(access, client.email, scopes, now + client.expires_in)
         self._refreshes[refresh] = _Refresh(client, scopes, now + REFRESH_LIFETIME, access)
-        answer = {
+        return {
             "access_token": access,
             "refresh_token": refresh,
             "token_type": "bearer",
@@ -109,7 +110,6 @@ class OAuth:
             "expires_in": client.expires_in,
             "refresh_token_expires_in": REFRESH_LIFETIME,
         }
-        return Answer.of(answer)
 
     def _secret(self, kind: str) -> str:
         return hashlib.sha256(f"zendesk{kind}{next(self._ids)}".encode()).hexdigest()

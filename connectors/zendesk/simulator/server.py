@@ -5,23 +5,25 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
 
-from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
+from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Simulator, Throttle
 from connectors.zendesk.simulator import attachments, configured, people, search, tickets
 from connectors.zendesk.simulator.access import AGENT_EMAIL, Access, OAuthClient, Token
 from connectors.zendesk.simulator.ask import Ask
 from connectors.zendesk.simulator.idempotency import Keys
 from connectors.zendesk.simulator.limits import Limits, RateLimits
 from connectors.zendesk.simulator.oauth import OAuth
-from connectors.zendesk.simulator.refusals import forbidden, no_endpoint, rate_limited, unauthenticated
+from connectors.zendesk.simulator.refusals import forbidden, invalid, no_endpoint, rate_limited, unauthenticated
 from connectors.zendesk.simulator.routing import Route
 from connectors.zendesk.simulator.seed import seeded
 from connectors.zendesk.simulator.world import World
 
 SANDBOX_TOKEN = "zendesk_sandbox"
+_CONSENTED = OAuthClient("consented", "consented-secret", "https://gatehouse.example/callback")
 _RESOURCES = (attachments, configured, people, search, tickets)
 _ANONYMOUS = {"id": None, "name": "Anonymous user", "email": "invalid@example.com", "role": "end-user"}
 
@@ -51,7 +53,7 @@ class ZendeskSimulator(Simulator):
         super().__init__(ssl_context=ssl_context, clock=clock)
         self.index_lag = index_lag
         self._tokens = {token.value: token for token in (Token(SANDBOX_TOKEN), *tokens)}
-        self._clients = {client.client_id: client for client in clients}
+        self._clients = {client.client_id: client for client in (_CONSENTED, *clients)}
         self._limits = limits or Limits()
         self._routes: Routes[Route] = Routes(
             (route.method, route.template, route) for module in _RESOURCES for route in module.ROUTES
@@ -84,9 +86,29 @@ class ZendeskSimulator(Simulator):
 
     def broken(self, status: int) -> Answer:
         """Answer a fault as Zendesk would."""
+        if status == 401:
+            return unauthenticated().answer
+        if status == 403:
+            return forbidden().answer
+        if status == 422:
+            return invalid("base", "is not valid").answer
         if status == 429:
             return rate_limited({"retry-after": "1"}).answer
-        return Answer.of({"error": "InternalError", "description": "We're sorry, something went wrong."}, status)
+        if status >= 500:
+            text = "We're sorry, something went wrong."
+            return Answer.of({"error": "InternalError", "description": text}, status)
+        phrase = HTTPStatus(status).phrase
+        return Answer.of({"error": phrase.replace(" ", ""), "description": phrase}, status)
+
+    def throttles(self) -> Sequence[Throttle]:
+        """Answer a 429, which says how many seconds to wait, in plain text as Zendesk does."""
+        return [Throttle(rate_limited({"retry-after": "7"}).answer, 7)]
+
+    def consent(self) -> Consent:
+        """Give a pair of tokens for the agent."""
+        pair = self.oauth.issue(_CONSENTED, frozenset({"read", "write"}), self.clock())
+        client = {"client_id": _CONSENTED.client_id, "client_secret": _CONSENTED.client_secret}
+        return Consent({**{name: str(pair[name]) for name in ("access_token", "refresh_token")}, **client})
 
     def respond(self, call: Call) -> Answer:
         """Answer one request."""

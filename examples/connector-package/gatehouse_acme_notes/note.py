@@ -7,7 +7,8 @@ from pydantic import Field
 from connectors.sdk import Effect, Input, Irreversible, Native, Output, Page, PageQuery, Resource, Upstream
 from gatehouse_acme_notes.connector import acme_notes
 
-SPACE = Resource("{space}", canonical=str.lower)
+# Where the vendor takes several spellings for one space, `canonical` gives the one: see docs/connector-guide.md.
+SPACE = Resource("{space}")
 NOTES = "/v1/spaces/{space}/notes"
 
 
@@ -20,26 +21,26 @@ class Note(Output):
 
 class _Notes(Output):
     notes: list[Note]
-    next: str | None = None
+    next: str | None
 
 
 class ListNotes(PageQuery):
     """Which notes to list."""
 
-    space: str = Field(min_length=1, max_length=64, description="Id of the space.")
+    space: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Id of the space.")
 
 
 class OneNote(Input):
     """Which note to read."""
 
-    space: str = Field(min_length=1, max_length=64, description="Id of the space.")
-    note: str = Field(min_length=1, max_length=64, description="Id of the note.")
+    space: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Id of the space.")
+    note: str = Field(pattern=r"^n[0-9]{1,18}$", description="Id of the note.")
 
 
 class CreateNote(Input):
     """The note to write."""
 
-    space: str = Field(min_length=1, max_length=64, description="Id of the space.")
+    space: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Id of the space.")
     text: str = Field(min_length=1, max_length=10_000, description="What the note says.")
 
 

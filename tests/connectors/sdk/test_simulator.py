@@ -353,3 +353,53 @@ def test_one_route_has_one_target() -> None:
 
     with pytest.raises(ValueError, match="twice"):
         routes.add("GET", "/a/{y}", "two")
+
+
+async def test_any_status_is_answered_in_the_vendors_words_and_not_applied(
+    http: aiohttp.ClientSession, vendor: Notes
+) -> None:
+    await control(http, vendor, "POST", "faults", {"match": "POST", "fault": "status", "status": 409})
+
+    answer = await post(http, vendor, "one")
+
+    assert (answer.status, await answer.json()) == (409, {"message": "Conflict"})
+    assert vendor.applied == []
+
+
+async def test_a_throttle_asks_for_the_wait_that_the_simulator_names(
+    http: aiohttp.ClientSession, vendor: Notes
+) -> None:
+    await control(http, vendor, "POST", "faults", {"match": "POST", "fault": "throttle", "shape": 0})
+
+    answer = await post(http, vendor, "one")
+
+    assert (answer.status, answer.headers["retry-after"]) == (429, "7")
+    assert vendor.throttles()[0].seconds == 7
+    assert vendor.applied == []
+
+
+async def test_a_misfit_is_applied_and_answered_in_another_shape(http: aiohttp.ClientSession, vendor: Notes) -> None:
+    await control(http, vendor, "POST", "faults", {"match": "POST", "fault": "misfit"})
+
+    answer = await post(http, vendor, "one")
+
+    assert (answer.status, await answer.json()) == (201, {"unfitting": [True]})
+    assert len(vendor.applied) == 1
+
+
+async def test_a_loop_answers_as_the_first_time(http: aiohttp.ClientSession, vendor: Notes) -> None:
+    await control(http, vendor, "POST", "faults", {"match": "GET", "fault": "loop", "times": 9})
+    async with http.get(f"{vendor.url}/notes") as answer:
+        first = await answer.json()
+    vendor.notes.append("more")
+
+    async with http.get(f"{vendor.url}/notes") as answer:
+        assert await answer.json() == first
+
+
+async def test_a_fault_lets_so_many_requests_through_as_it_skips(http: aiohttp.ClientSession, vendor: Notes) -> None:
+    await control(http, vendor, "POST", "faults", {"match": "POST", "fault": "500", "skip": 1})
+
+    statuses = [(await post(http, vendor, text)).status for text in ("one", "two", "three")]
+
+    assert statuses == [201, 500, 201]

@@ -1,10 +1,14 @@
 """A help desk as a vendor: a connector with three actions, and the desk itself on loopback."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
 
 from connectors.sdk import (
     Account,
@@ -12,13 +16,16 @@ from connectors.sdk import (
     Effect,
     Input,
     Irreversible,
+    JwtBearer,
     Output,
     Resource,
+    RootInToken,
     SecretText,
     StaticToken,
     Unknowable,
     Upstream,
 )
+from connectors.sdk.auth import same_scopes
 
 
 class Me(Output):
@@ -56,7 +63,18 @@ def desk_connector() -> Connector:
         version="1",
         base_url="https://api.desk.example",
         hosts=["api.desk.example"],
-        auth=[StaticToken()],
+        auth=[
+            StaticToken(),
+            JwtBearer(
+                token_url="{origin}/token",
+                audience="{origin}",
+                lifetime=timedelta(hours=1),
+                discover=RootInToken("home"),
+                revoke_url="{origin}/revoke",
+                oauth_scopes=same_scopes,
+                scopes_in="assertion",
+            ),
+        ],
         scopes={
             "desk:ticket:read": "Read tickets",
             "desk:ticket:write": "Open tickets",
@@ -93,7 +111,10 @@ def desk_connector() -> Connector:
 
 
 class Desk:
-    """The vendor. `accounts` are tokens and whom they belong to; `mode` is ok, down or silent."""
+    """The vendor. `accounts` are tokens and whom they belong to; `mode` is ok, down or silent.
+
+    `keys` are users' public keys, for assertions; `home` is the API's root that token answers name.
+    """
 
     def __init__(self) -> None:
         self.accounts: dict[str, dict[str, Any]] = {
@@ -101,6 +122,11 @@ class Desk:
             "token-of-ann-2": {"id": 1, "name": "Ann", "scopes": ["tickets.read", "tickets.write"]},
             "token-of-bob": {"id": 2, "name": "Bob", "scopes": []},
         }
+        self.keys: dict[str, RSAKey] = {}
+        self.home: str | None = None
+        self.account_of_minted = 7
+        self.asserted: list[dict[str, Any]] = []
+        self.revoked: list[str] = []
         self.mode = "ok"
         self.seen: list[tuple[str, str]] = []
         self.tickets: list[dict[str, Any]] = []
@@ -111,6 +137,9 @@ class Desk:
         app.add_routes(
             [
                 web.get("/me", self._me),
+                web.get("/home/me", self._me),
+                web.post("/token", self._token),
+                web.post("/revoke", self._revoke),
                 web.post("/tickets", self._create),
                 web.get("/tickets/{number}", self._get),
             ]
@@ -131,6 +160,30 @@ class Desk:
         if token not in self.accounts:
             raise web.HTTPUnauthorized
         return self.accounts[token]
+
+    async def _token(self, request: web.Request) -> web.Response:
+        assertion = str((await request.post())["assertion"])
+        for user, key in self.keys.items():
+            try:
+                claims = jwt.decode(assertion, key, algorithms=["RS256"]).claims
+            except JoseError:
+                continue
+            if (claims["sub"], claims["aud"]) == (user, self.url):
+                self.asserted.append(claims)
+                token = f"minted-{len(self.asserted)}-of-{user}"
+                self.accounts[token] = {
+                    "id": self.account_of_minted,
+                    "name": user.title(),
+                    "scopes": str(claims.get("scope", "tickets.read")).split(),
+                }
+                home = {"home": self.home} if self.home is not None else {}
+                return web.json_response({"access_token": token, "token_type": "Bearer", **home})
+        said = {"error": "invalid_grant", "error_description": "the desk's own words"}
+        return web.json_response(said, status=400)
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        self.revoked.append(str((await request.post())["token"]))
+        return web.Response()
 
     async def _me(self, request: web.Request) -> web.Response:
         return web.json_response(self._who(request))

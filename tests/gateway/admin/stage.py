@@ -41,11 +41,17 @@ class Clock:
 class Stage:
     """Everything a test of the control plane needs. Tenants: acme (dev, prod) and rival (prod)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.clock = Clock()
         self.desk = Desk()
         settings = Settings(
-            home=folder, port=0, metrics_port=0, opened_networks=["127.0.0.0/8"], public_url=None, trace_ratio=0
+            home=folder,
+            port=0,
+            metrics_port=0,
+            opened_networks=["127.0.0.0/8"],
+            public_url=None,
+            trace_ratio=0,
+            **more,
         )
         self.settings = settings
         self.tokens: dict[str, str] = {}
@@ -137,8 +143,8 @@ class Stage:
         return [event["data"] for event in page["items"] if event["data"]["what"] == what]
 
 
-async def staged(folder: Path) -> Stage:
-    """Return a started stage."""
-    stage = Stage(folder)
+async def staged(folder: Path, **more: Any) -> Stage:
+    """Return a started stage. `more` are further settings."""
+    stage = Stage(folder, **more)
     await stage.start()
     return stage

@@ -200,7 +200,7 @@ async def test_what_calls_find_broken_is_known_at_once(stage: Stage) -> None:
     _, key = await stage.caller(autonomy="auto")
     _, shown, _ = await stage.ask("GET", "E/connections/desk/main")
     g = stage.gateway
-    health = ConnectionHealth(g.database, g.events, g.directory, stage.clock)
+    health = ConnectionHealth(g.database, g.events, g.generation, stage.clock)
     assert not await health.mark_unhealthy(shown["id"], "what an older version found", version=0)
     assert await health.mark_unhealthy(shown["id"], "its token is no longer accepted", version=1)
     assert not await health.mark_unhealthy(shown["id"], "again")

@@ -212,16 +212,32 @@ async def test_a_code_that_another_proof_key_asked_for_is_worth_nothing(world: C
     await assert_untouched(world)
 
 
-@pytest.mark.parametrize("issuer", [None, "https://evil.example"])
+@pytest.mark.parametrize(
+    "method, issuer",
+    [
+        ("with_issuer", None),
+        ("with_issuer", "https://evil.example"),
+        ("oauth", "https://evil.example"),
+        ("oauth", "https://["),
+    ],
+)
 async def test_an_answer_of_another_issuer_is_refused(
-    world: ConsentWorld, browser: Browser, issuer: str | None
+    world: ConsentWorld, browser: Browser, method: str, issuer: str | None
 ) -> None:
-    made = await world.begin("with_issuer")
+    made = await world.begin(method)
     world.mail.issuer = issuer
     await browser.post(made["authorize_url"])
     assert browser.status == 400
     assert world.mail.exchanged == []
     await assert_untouched(world)
+
+
+@pytest.mark.parametrize("issuer", [None, "https://api.mail.example"])
+async def test_without_a_declared_issuer_the_vendors_own_hosts_are_let_through(
+    world: ConsentWorld, issuer: str | None
+) -> None:
+    world.mail.issuer = issuer or world.mail.url
+    assert (await world.connected("oauth"))["health"]["status"] == "healthy"
 
 
 async def test_the_declared_issuer_is_let_through(world: ConsentWorld) -> None:

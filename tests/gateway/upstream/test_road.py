@@ -321,8 +321,8 @@ async def test_a_token_is_refreshed_before_it_expires_once_for_all_who_wait(worl
 async def test_a_vendor_that_refuses_every_token_is_asked_twice_and_no_more(world: World) -> None:
     agent, _ = await oauth_caller(world)
     world.github.access.tokens.clear()
-    issue = world.github.oauth._issue
-    world.github.oauth._issue = lambda *what: (issue(*what), world.github.access.tokens.clear())[0]  # type: ignore[method-assign]
+    issue = world.github.oauth.issue
+    world.github.oauth.issue = lambda *what, **more: (issue(*what, **more), world.github.access.tokens.clear())[0]  # type: ignore[method-assign]
     for _ in range(2):
         reply = await agent.run("github.issue.list", {"owner": "acme", "repo": "web"})
         assert (reply.status, reply.code) == (424, "connection_unhealthy")

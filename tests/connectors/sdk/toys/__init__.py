@@ -1,0 +1,1 @@
+"""A connector that keeps the whole contract, for tests that break it in one place at a time."""

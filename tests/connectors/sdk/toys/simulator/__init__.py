@@ -1,0 +1,5 @@
+"""The vendor of toys."""
+
+from tests.connectors.sdk.toys.simulator.server import ToysSimulator
+
+SIMULATOR = ToysSimulator
