@@ -58,6 +58,10 @@ API_SCOPE = frozenset({"api"})
 CHATTER_SCOPE = frozenset({"chatter_api"})
 
 
+class _Resources(Output):
+    sobjects: str
+
+
 class _Person(Output):
     id: str = Field(validation_alias="user_id")
     org: str = Field(validation_alias="organization_id")
@@ -71,7 +75,7 @@ async def userinfo(api: Upstream) -> Response:
     An access token that has ended is refused there with 403, like one without the scope; the API says 401, which makes
     the gateway refresh it. So the API is asked first.
     """
-    await api.get(API)
+    api.read(_Resources, await api.get(API))
     return await api.get(USERINFO)
 
 
