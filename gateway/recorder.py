@@ -30,6 +30,7 @@ from gateway.fixture import exchanges_of, redacted_fixture
 from gateway.installation import Home, set_up
 from gateway.redaction import Redactor
 from gateway.registry import Registry
+from gateway.sandbox import EMBEDDED
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
 from gateway.vocabulary import names_of, words_of
@@ -171,9 +172,9 @@ async def _caller(connector: Connector, account: RealAccount) -> AsyncGenerator[
     opened = ["127.0.0.0/8", "::1/128"] if account.base_url.startswith(_LOOPBACK) else []
     with TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder)).model_copy(
-            update={"port": 0, "metrics_port": 0, "drain_seconds": 0, "opened_networks": opened}
+            update={**EMBEDDED, "port": 0, "metrics_port": 0, "drain_seconds": 0, "opened_networks": opened}
         )
-        set_up(settings, Home(settings.home), sandbox=True)
+        await set_up(settings, Home(settings.home), sandbox=True)
         gateway = Gateway(settings, registry=Registry([connector]), telemetry=Telemetry(ratio=0, exporter=None))
         await gateway.start()
         try:

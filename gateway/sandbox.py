@@ -28,6 +28,10 @@ PLACE = Place(TENANT, ENVIRONMENT)
 BY = at_start("sandbox")
 
 
+# All in the home: no server is asked, whatever the environment names.
+EMBEDDED = {"database_url": None, "redis_url": None, "vault_addr": None}
+
+
 def sandbox_settings(settings: Settings) -> Settings:
     """Return the settings of a sandbox: loopback only, plain http to simulators, limits out of the way."""
     return settings.model_copy(
@@ -37,7 +41,7 @@ def sandbox_settings(settings: Settings) -> Settings:
             # A gateway beside the sandbox may hold the default; `sandbox.json` tells which port it became.
             "metrics_port": settings.metrics_port if "metrics_port" in settings.model_fields_set else 0,
             "opened_networks": ["127.0.0.0/8", "::1/128"],
-            "database_url": None,
+            **EMBEDDED,
             "intake_per_second": 100_000,
             "agent_per_minute": 6_000_000,
             "writes_per_minute": 6_000_000,
