@@ -7,12 +7,16 @@ refuses as the documentation says, the Python SDK `simple-salesforce` passes aga
 suite is run.
 """
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from connectors.salesforce import answers
 from connectors.sdk import (
     Account,
+    ClientCredentials,
     Connector,
+    JwtBearer,
     OAuthUser,
     Output,
     Response,
@@ -21,6 +25,12 @@ from connectors.sdk import (
     UpstreamInvalidResponse,
 )
 from connectors.sdk.auth import RootInToken
+
+_TOKEN = "{origin}/services/oauth2/token"
+_REVOKE = "{origin}/services/oauth2/revoke"
+_ROOT = RootInToken("instance_url")
+# No answer tells how long a session lasts: that is a setting of the org, mostly two hours or more. 401 ends it earlier.
+_SESSION = timedelta(hours=1)
 
 # The one place that pins the version. Salesforce supports each for three years at least.
 API = "/services/data/v67.0"
@@ -48,6 +58,10 @@ API_SCOPE = frozenset({"api"})
 CHATTER_SCOPE = frozenset({"chatter_api"})
 
 
+class _Resources(Output):
+    sobjects: str
+
+
 class _Person(Output):
     id: str = Field(validation_alias="user_id")
     org: str = Field(validation_alias="organization_id")
@@ -61,7 +75,7 @@ async def userinfo(api: Upstream) -> Response:
     An access token that has ended is refused there with 403, like one without the scope; the API says 401, which makes
     the gateway refresh it. So the API is asked first.
     """
-    await api.get(API)
+    api.read(_Resources, await api.get(API))
     return await api.get(USERINFO)
 
 
@@ -83,6 +97,23 @@ def missing_scopes(method: str, granted: frozenset[str], needed: frozenset[str])
     return needed - held
 
 
+def _assertion(id: str, audience: str, title: str) -> JwtBearer:
+    """Return the JWT bearer flow. The audience is one of Salesforce's login hosts, whatever the org's own domain."""
+    return JwtBearer(
+        id=id,
+        title=title,
+        token_url=_TOKEN,
+        audience=audience,
+        lifetime=_SESSION,
+        discover=_ROOT,
+        revoke_url=_REVOKE,
+        refusals={
+            "user hasn't approved this consumer": "an admin of the org has not approved the app for the user",
+            "audience is invalid": "production and sandboxes have different audiences: use the other method",
+        },
+    )
+
+
 salesforce = Connector(
     id="salesforce",
     title="Salesforce",
@@ -94,13 +125,26 @@ salesforce = Connector(
     auth=[
         OAuthUser(
             authorize_url="{origin}/services/oauth2/authorize",
-            token_url="{origin}/services/oauth2/token",
-            revoke_url="{origin}/services/oauth2/revoke",
+            token_url=_TOKEN,
+            revoke_url=_REVOKE,
             # Without the first there is no refresh token, without the second nobody can be asked who it is.
             always_scopes=frozenset({"refresh_token", "openid"}),
             # Since 2026 apps of vendors must rotate refresh tokens: the old one is dead at once.
             single_use_refresh=True,
-            discover=RootInToken("instance_url"),
+            discover=_ROOT,
+        ),
+        _assertion(
+            "jwt", "https://login.salesforce.com", "Signed assertion of an app that an admin has approved for a user"
+        ),
+        _assertion("jwt_sandbox", "https://test.salesforce.com", "The same, in a sandbox"),
+        ClientCredentials(
+            token_url=_TOKEN,
+            title="Client credentials of an app that runs as one user, at the org's My Domain",
+            client_auth="post",
+            lifetime=_SESSION,
+            discover=_ROOT,
+            revoke_url=_REVOKE,
+            refusals={"no client credentials user enabled": "the app has no user to run as"},
         ),
         StaticToken(title="Access token that was obtained elsewhere; it ends with the org's session policy"),
     ],

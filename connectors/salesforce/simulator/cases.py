@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.salesforce.simulator.seed import add
 from connectors.salesforce.simulator.server import SalesforceSimulator
-from connectors.salesforce.simulator.world import World
+from connectors.salesforce.simulator.world import World, suffixed
 
 
 def key(value: str) -> dict[str, Any]:
@@ -38,6 +38,21 @@ def arrange(simulator: SalesforceSimulator) -> dict[str, dict[str, Any]]:
         "salesforce.org.get_limits": {},
         "salesforce.user.me": {},
     }
+
+
+def aliases(simulator: SalesforceSimulator) -> dict[str, list[dict[str, Any]]]:
+    """Return other spellings of the same: objects in any case, ids with 15 characters and with 18 in any case."""
+    spelled: dict[str, list[dict[str, Any]]] = {}
+    for name, value in arrange(simulator).items():
+        named = {"object": str(value["object"]).upper()} if "object" in value else {}
+        ids = [member for member in ("id", "case", "task", "opportunity") if member in value]
+        found = [named] if named else []
+        for member in ids:
+            full = suffixed(value[member][:15])
+            found += [{**named, member: full[:15]}, {**named, member: full.lower()}]
+        if found:
+            spelled[name] = found
+    return spelled
 
 
 def _records(account: str, contact: str, lead: str) -> dict[str, dict[str, Any]]:

@@ -24,6 +24,8 @@ from connectors.sdk.simulator import Answer, Call, Refusal
 
 CODE_LIFETIME = 900
 ASSERTION_LIFETIME = 300
+_KEPT = frozenset({"refresh_token", "offline_access"})
+_FRESH = {"cache-control": "no-store"}
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -117,13 +119,15 @@ class OAuth:
                 raise _refused("redirect_uri_mismatch", "redirect_uri must match configuration")
             if not _proved(given, fields):
                 raise _refused("invalid_grant", "invalid code verifier")
-            return self._issue(call, app, app.username, given.scopes, now, refreshable=True)
+            return Answer.of(
+                self.issue(call.root, app, app.username, given.scopes, now, refreshable=True), headers=_FRESH
+            )
         if kind == "refresh_token":
             return self._refresh(call, app, fields.get("refresh_token", ""), now)
         if kind == "client_credentials":
             if app.runs_as is None:
                 raise _refused("invalid_grant", "no client credentials user enabled")
-            return self._issue(call, app, app.runs_as, app.scopes - {"refresh_token"}, now)
+            return Answer.of(self.issue(call.root, app, app.runs_as, app.scopes - _KEPT, now), headers=_FRESH)
         raise _refused("unsupported_grant_type", "grant type not supported")
 
     def _client(self, call: Call, fields: Mapping[str, str]) -> OAuthApp:
@@ -144,7 +148,8 @@ class OAuth:
             raise _refused("invalid_grant", "expired access/refresh token")
         if app.rotates:
             del self._refreshes[value]
-        return self._issue(call, app, given.username, given.scopes, now, refreshable=app.rotates)
+        pair = self.issue(call.root, app, given.username, given.scopes, now, refreshable=app.rotates)
+        return Answer.of(pair, headers=_FRESH)
 
     def _by_assertion(self, call: Call, assertion: str, now: float) -> Answer:
         try:
@@ -158,7 +163,7 @@ class OAuth:
         username = str(claims["sub"])
         if username not in app.approved:
             raise _refused("invalid_grant", "user hasn't approved this consumer")
-        return self._issue(call, app, username, app.scopes - {"refresh_token"}, now)
+        return Answer.of(self.issue(call.root, app, username, app.scopes - _KEPT, now), headers=_FRESH)
 
     def _claims(self, call: Call, app: OAuthApp, assertion: str, now: float) -> dict[str, Any]:
         audiences = {*self._audiences, call.root}
@@ -180,29 +185,30 @@ class OAuth:
             raise _refused("invalid_grant", "expired assertion" if left <= 0 else "assertion expires too late")
         return claims
 
-    def _issue(
-        self, call: Call, app: OAuthApp, username: str, scopes: frozenset[str], now: float, *, refreshable: bool = False
-    ) -> Answer:
+    def issue(
+        self, root: str, app: OAuthApp, username: str, scopes: frozenset[str], now: float, *, refreshable: bool = False
+    ) -> dict[str, str]:
+        """Return a new token for a user, and a refresh token if the scopes have it. `root` is the org's address."""
         user = user_of(self._world, username)
         if user is None:
             raise _refused("invalid_grant", "user is not found or inactive")
         access = f"{ORG[:15]}!{self._secret('AQ')}"
         self._access.tokens[access] = Token(access, username, scopes, now + app.lifetime)
-        identity, issued = f"{call.root}/id/{ORG}/{user.id}", str(int(now * 1000))
+        identity, issued = f"{root}/id/{ORG}/{user.id}", str(int(now * 1000))
         digest = hmac.new(app.client_secret.encode(), (identity + issued).encode(), hashlib.sha256).digest()
         answer = {
             "access_token": access,
             "signature": base64.b64encode(digest).decode(),
             "scope": " ".join(sorted(scopes)),
-            "instance_url": self._instance or call.root,
+            "instance_url": self._instance or root,
             "id": identity,
             "token_type": "Bearer",
             "issued_at": issued,
         }
-        if refreshable and scopes & {"refresh_token", "offline_access"}:
+        if refreshable and scopes & _KEPT:
             answer["refresh_token"] = self._secret("5Aep")
             self._refreshes[answer["refresh_token"]] = _Refresh(app, scopes, username, access)
-        return Answer.of(answer, 200, {"cache-control": "no-store"})
+        return answer
 
     def _revoke(self, call: Call) -> Answer:
         fields = dict(parse_qsl(call.body.decode("utf-8", "replace"))) or dict(call.query)

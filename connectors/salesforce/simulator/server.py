@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
@@ -19,9 +20,19 @@ from connectors.salesforce.simulator.refusals import Fault, limited, not_found, 
 from connectors.salesforce.simulator.routing import Route
 from connectors.salesforce.simulator.seed import seeded
 from connectors.salesforce.simulator.world import World
-from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
+from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Simulator, Throttle
 
 SANDBOX_TOKEN = "salesforce_sandbox"
+_CONSENTED = OAuthApp("consented", "consented-secret", "https://gatehouse.example/callback")
+_BUSY = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+_REFUSALS = {
+    400: ("FIELD_CUSTOM_VALIDATION_EXCEPTION", "A validation rule of the org refuses this."),
+    403: ("INSUFFICIENT_ACCESS", "insufficient access rights on object id"),
+    404: ("NOT_FOUND", "The requested resource does not exist"),
+    410: ("UNSUPPORTED_API_VERSION", "The requested API version is retired"),
+    412: ("PRECONDITION_FAILED", "The record has been modified since the given date"),
+    503: ("SERVER_UNAVAILABLE", "The server is temporarily unavailable"),
+}
 _RESOURCES = (batches, org, queries, rows)
 _VERSIONS = range(59, 69)
 _BASE = re.compile(r"(/services/data/v([0-9]{1,3})\.0)(/.*|)")
@@ -57,7 +68,7 @@ class SalesforceSimulator(Simulator):
         self.instance = instance
         self._audiences = audiences
         self._tokens = {token.value: token for token in (Token(SANDBOX_TOKEN, USERNAME), *tokens)}
-        self._apps = {app.client_id: app for app in apps}
+        self._apps = {app.client_id: app for app in (_CONSENTED, *apps)}
         self._limits = limits or Limits()
         self._routes: Routes[Route] = Routes(
             (route.method, route.template, route) for module in _RESOURCES for route in module.ROUTES
@@ -90,9 +101,23 @@ class SalesforceSimulator(Simulator):
 
     def broken(self, status: int) -> Answer:
         """Answer a fault as Salesforce would: limits are refused with 403."""
+        if status == 401:
+            return unauthenticated().refusal().answer
         if status == 429:
-            return limited("ConcurrentRequests (Concurrent API Requests) Limit exceeded.").refusal().answer
-        return Answer.of([{"errorCode": "UNKNOWN_EXCEPTION", "message": "An unexpected error occurred."}], status)
+            return limited(_BUSY).refusal().answer
+        code, message = _REFUSALS.get(status, ("UNKNOWN_EXCEPTION", HTTPStatus(status).phrase))
+        return Fault(code, message, status=status).refusal().answer
+
+    def throttles(self) -> Sequence[Throttle]:
+        """Refuse for too many requests at once, which end in seconds, and for those of the day. No header says so."""
+        return [Throttle(limited(_BUSY).refusal().answer, 5), Throttle(limited().refusal().answer, 3600)]
+
+    def consent(self) -> Consent:
+        """Give a pair of tokens for the agent."""
+        scopes = frozenset({"api", "refresh_token", "openid"})
+        pair = self.oauth.issue(self.url, _CONSENTED, USERNAME, scopes, self.clock(), refreshable=True)
+        client = {"client_id": _CONSENTED.client_id, "client_secret": _CONSENTED.client_secret}
+        return Consent({**{name: pair[name] for name in ("access_token", "refresh_token")}, **client})
 
     def respond(self, call: Call) -> Answer:
         """Answer one request."""

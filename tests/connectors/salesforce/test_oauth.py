@@ -12,7 +12,7 @@ import httpx
 import jwt
 import pytest
 import respx
-from credentials import Road, authorize, oauth
+from credentials import Road, authorize, minted, oauth
 from credentials.authorize import Asked, Exchanged
 from credentials.token import NotProcessed, Target, TokenRefused, Where
 from credentials.transport import Unanswered
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from connectors.salesforce import salesforce
 from connectors.salesforce.simulator import OAuthApp, SalesforceSimulator
-from connectors.sdk import OAuthUser
+from connectors.sdk import ClientCredentials, JwtBearer, OAuthUser
 
 BACK = "https://gate.example/oauth/callback"
 CLIENT = {"client_id": "gate", "client_secret": "hush-secret"}
@@ -47,6 +47,13 @@ PUBLIC = SIGNING.public_key().public_bytes(serialization.Encoding.PEM, serializa
 APP = OAuthApp("gate", "hush-secret", BACK, certificate=PUBLIC.decode(), runs_as="agent@acme.example", rotates=True)
 
 
+PEM = SIGNING.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+).decode()
+SIGNER = {"client_id": "gate", "username": "agent@acme.example", "private_key": PEM}
+ALONE = {name: value for name, value in PAIR.items() if name != "refresh_token"}
+
+
 def method() -> OAuthUser:
     found = salesforce.auth["oauth"]
     assert isinstance(found, OAuthUser)
@@ -55,7 +62,8 @@ def method() -> OAuthUser:
 
 def target(root: str = ORIGIN) -> Target:
     where = Where("acme", "production", "salesforce/main")
-    return Target(where=where, title="Salesforce", api_root=root, origin=salesforce.web_origin(root))
+    origin = salesforce.web_origin(root)
+    return Target(where=where, title="Salesforce", api_root=root, origin=origin, hosts=salesforce.hosts)
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -206,6 +214,76 @@ async def test_revoking_ends_the_refresh_token(status: int, ended: bool) -> None
     assert parse_qs(route.calls.last.request.content.decode())["token"] == ["5Aep861.old"]
 
 
+def minting(id: str) -> JwtBearer | ClientCredentials:
+    found = salesforce.auth[id]
+    assert isinstance(found, JwtBearer | ClientCredentials)
+    return found
+
+
+async def mint(id: str, **fields: str) -> Any:
+    return await minted.mint(Road(), target(), minting(id), fields, now=NOW)
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("id", "audience"), [("jwt", "https://login.salesforce.com"), ("jwt_sandbox", "https://test.salesforce.com")]
+)
+async def test_an_assertion_names_the_login_host_and_is_sent_to_the_org(id: str, audience: str) -> None:
+    route = respx.post(TOKEN).respond(json=ALONE)
+
+    got = await mint(id, **SIGNER)
+
+    sent = parse_qs(route.calls.last.request.content.decode())
+    claims = jwt.decode(
+        sent["assertion"][0], PUBLIC, algorithms=["RS256"], audience=audience, options={"verify_exp": False}
+    )
+    assert sent["grant_type"] == [JWT_GRANT]
+    assert (claims["iss"], claims["sub"]) == ("gate", "agent@acme.example")
+    assert claims["exp"] - int(NOW.timestamp()) <= 180
+    assert (got.access_token, got.refresh_token, got.root) == (ALONE["access_token"], None, ORIGIN)
+
+
+@respx.mock
+async def test_a_client_proves_itself_in_the_form() -> None:
+    route = respx.post(TOKEN).respond(json=ALONE)
+
+    got = await mint("client", **CLIENT)
+
+    sent = parse_qs(route.calls.last.request.content.decode())
+    assert (sent["grant_type"], sent["client_secret"]) == (["client_credentials"], ["hush-secret"])
+    assert got.refresh_token is None
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("id", "error", "said"),
+    [
+        ("jwt", ("invalid_grant", "user hasn't approved this consumer"), "has not approved the app"),
+        ("jwt", ("invalid_grant", "audience is invalid"), "use the other method"),
+        ("jwt", ("invalid_client_id", "client identifier invalid"), "client id"),
+        ("jwt", ("invalid_grant", "something of somebody's"), "assertion is not accepted"),
+        ("client", ("invalid_grant", "no client credentials user enabled"), "no user to run as"),
+        ("client", ("invalid_client", "invalid client credentials"), "client id or secret"),
+    ],
+)
+async def test_a_refused_proof_says_what_to_do_in_our_words(id: str, error: tuple[str, str], said: str) -> None:
+    respx.post(TOKEN).respond(400, json={"error": error[0], "error_description": error[1]})
+
+    with pytest.raises(TokenRefused, match=said) as caught:
+        await mint(id, **(SIGNER if id == "jwt" else CLIENT))
+
+    assert "somebody" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@respx.mock
+async def test_a_token_for_another_host_is_not_used() -> None:
+    respx.post(TOKEN).respond(json={**ALONE, "instance_url": "https://acme.my.salesforce.com.evil.example"})
+
+    with pytest.raises(TokenRefused):
+        await mint("jwt", **SIGNER)
+
+
 # Against the simulator.
 
 
@@ -314,6 +392,20 @@ def assertion(key: Any = SIGNING, **change: Any) -> str:
         **change,
     }
     return jwt.encode(claims, key, algorithm="RS256")
+
+
+@pytest.mark.parametrize("id", ["jwt", "jwt_sandbox", "client"])
+async def test_a_proof_that_the_connector_declares_becomes_a_token_that_can_be_used_and_revoked(
+    id: str, vendor: SalesforceSimulator, session: aiohttp.ClientSession
+) -> None:
+    fields = CLIENT if id == "client" else SIGNER
+
+    got = await minted.mint(ROAD, target(vendor.url), minting(id), fields, now=datetime.now(UTC))
+    used = await status_of(vendor, session, got.access_token)
+    ended = await minted.revoke(ROAD, target(vendor.url), minting(id), fields, got.access_token)
+
+    assert (used, ended) == (200, True)
+    assert await status_of(vendor, session, got.access_token) == 401
 
 
 async def test_a_signed_assertion_becomes_an_access_token_alone(
