@@ -51,7 +51,6 @@ def check_connector(
     write: Annotated[bool, typer.Option("--write", help="Record the tier in the connector's folder.")] = False,
 ) -> None:
     """Run the contract suite over every action of a connector, and say which tier it earns. Exit 1 below bronze."""
-    from gateway import tiers
     from gateway.contract import check
     from gateway.serve import configure_logs
 
@@ -67,7 +66,7 @@ def check_connector(
             step = _Step(bar, task)
             reports.append(asyncio.run(check(connector, step)))
             if write:
-                tiers.record(connector, reports[-1])
+                _record_tier(connector, reports[-1])
     if json:
         typer.echo(orjson.dumps({"items": [_shown(r) for r in reports]}, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -192,6 +191,16 @@ def write_table(
             f"gatehouse: the table of {file} is not what the connectors declare; write it with --write", err=True
         )
         raise typer.Exit(1)
+
+
+def _record_tier(connector: Connector, report: TierReport) -> None:
+    from gateway.tiers import record
+
+    try:
+        record(connector, report)
+    except OSError as error:
+        typer.echo(f"gatehouse: the tier of {connector.id} cannot be recorded: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 class _Step:

@@ -60,7 +60,7 @@ async def _refused_once(subject: Subject, who: Literal["pasted", "consented"], *
     before = len(again.simulator.received)
     answered = await again.run(who=who)
     if not renewable:
-        return _ended(again, answered)
+        return await _ended(again, answered)
     if answered.status != 200:
         return [f"with an OAuth pair a 401 answers {answered.status} {answered.code}: {answered.body.get('detail')}"]
     shown = {one.headers.get("authorization") for one in list(again.simulator.received)[before:]}
@@ -69,12 +69,16 @@ async def _refused_once(subject: Subject, who: Literal["pasted", "consented"], *
     return at_most_once(again, answered)
 
 
-def _ended(subject: Subject, answered: Answered) -> Sequence[str]:
+async def _ended(subject: Subject, answered: Answered) -> Sequence[str]:
     if answered.code != "connection_unhealthy":
         return [
             f"with a pasted token a 401 answers {answered.status} {answered.code or 'as a success'}: let "
             "`ConnectionUnhealthy` through"
         ]
+    sent = len(subject.simulator.received)
+    later = await subject.run(who="pasted")
+    if later.code != "connection_unhealthy" or len(subject.simulator.received) != sent:
+        return ["after a 401 the pasted token was shown again: let `ConnectionUnhealthy` through"]
     return ["a 401 had an effect"] if subject.simulator.applied else []
 
 

@@ -6,37 +6,34 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from tests.connectors.github.description import SPECS, Description, Operation
+from tests.connectors.described import SPECS, Description, Operation, one_of
 
 PATH = SPECS / "jira" / "swagger-v3.v3.json.gz"
 
 
 class JiraDescription(Description):
+    vendor = "Jira"
+
     @classmethod
     def load(cls) -> "JiraDescription":
         document = orjson.loads(gzip.decompress(PATH.read_bytes()))
         return cls(document)
 
-    def operation(self, method: str, path: str) -> Operation:
-        try:
-            return super().operation(method, path)
-        except AssertionError as error:
-            raise AssertionError(f"Jira describes no {method} {path}") from error
-
     def _check_query(self, operation: Operation, query: str) -> None:
         described = {
             parameter["name"]: self._resolved(parameter["schema"])
-            for parameter in map(self._resolved, operation.facts.get("parameters", []))
+            for parameter in operation.parameters
             if parameter["in"] == "query"
         }
         pairs = parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []
-        where = f"{operation.method} {operation.template}"
         unknown = {name for name, _ in pairs} - set(described)
-        assert not unknown, f"{where}: unknown parameters {unknown}"
+        assert not unknown, f"{operation.where}: unknown parameters {unknown}"
         for name in {name for name, _ in pairs}:
             texts = [text for given, text in pairs if given == name]
             value = _typed(texts, described[name])
-            assert not self.faults(described[name], value), f"{where}: {name}={texts} does not fit {described[name]}"
+            assert not self.faults(described[name], value), (
+                f"{operation.where}: {name}={texts} does not fit {described[name]}"
+            )
 
     def _check_body(self, operation: Operation, body: bytes | None) -> None:
         content = self._resolved(operation.facts.get("requestBody", {})).get("content", {})
@@ -48,11 +45,8 @@ class JiraDescription(Description):
 
     def check_response(self, operation: Operation, status: int, body: bytes) -> None:
         """Fail with all that is wrong in an answer. Some are described as JSON of no schema, and are empty."""
-        where = f"{operation.method} {operation.template} {status}"
-        responses = operation.facts["responses"]
-        assert str(status) in responses, f"{where}: described are {list(responses)}"
-        content = self._resolved(responses[str(status)]).get("content", {})
-        schema: dict[str, Any] = content.get("application/json", {}).get("schema", {})
+        where = f"{operation.where} {status}"
+        schema: dict[str, Any] = self.content(operation, status).get("application/json", {}).get("schema", {})
         if not body:
             assert not schema, where
             return
@@ -62,12 +56,7 @@ class JiraDescription(Description):
 
 
 def _typed(texts: list[str], schema: dict[str, Any]) -> object:
-    kind = schema.get("type")
-    if kind == "array":
+    if schema.get("type") == "array":
         return [part for text in texts for part in text.split(",")]
     assert len(texts) == 1, f"given {len(texts)} times"
-    if kind == "integer":
-        return int(texts[0])
-    if kind == "boolean":
-        return {"true": True, "false": False}.get(texts[0], texts[0])
-    return texts[0]
+    return one_of(texts[0], schema)
