@@ -60,7 +60,7 @@ class Reach:
 class Bill:
     """All that one call takes at once. `stops` says that it rather does not run than on a local share of the limits.
 
-    `locally` is the limiter's own note of whose units it gave.
+    `locally` and `taken_at` are the limiter's own notes of whose units it gave, and when.
     """
 
     tenant: str
@@ -68,6 +68,7 @@ class Bill:
     reach: Reach | None = None
     stops: bool = False
     locally: bool = False
+    taken_at: float = 0.0
 
 
 class Limiter(Protocol):

@@ -84,12 +84,13 @@ class Request:
 
 
 class Desk:
-    """Holds leases of one tenant. `prefix` begins its keys; `quota` is told what others learned of vendors; times are
-    monotonic seconds.
+    """Holds leases of one tenant. `prefix` begins its keys; `me` names this replica; `quota` is told what others
+    learned of vendors; times are monotonic seconds.
     """
 
-    def __init__(self, prefix: str, tenant: str, quota: VendorQuota) -> None:
+    def __init__(self, prefix: str, tenant: str, me: str, quota: VendorQuota) -> None:
         self._keys = f"{prefix}:{{{tenant}}}"
+        self._me = me
         self._quota = quota
         self._leases: dict[tuple[str, str], Lease] = {}
         self._vendors: dict[str, _Vendor] = {}
@@ -118,6 +119,7 @@ class Desk:
             lacking = lacking or budget is None or not budget.has(now)
         if lacking:
             return Say.ASK
+        bill.taken_at = now
         for lease, cost in held:
             lease.use(cost)
         if budget is not None:
@@ -129,7 +131,7 @@ class Desk:
         for charge in bill.charges:
             lease = self._leases.get((charge.policy.name, charge.key))
             if lease is not None and lease.policy == charge.policy:
-                lease.return_(charge.cost)
+                lease.return_(charge.cost, bill.taken_at)
         if bill.reach is not None:
             vendor = self._vendors.get(bill.reach.connection)
             if vendor is not None and bill.reach.budget in vendor.budgets:
@@ -165,7 +167,7 @@ class Desk:
 
     def due(self, now: float) -> bool:
         """Whether Redis should hear of something though no call waits. Forgets what says nothing any more."""
-        owed = [lease.expire(now) for lease in self._leases.values()]
+        owed = [lease.owes(now) for lease in self._leases.values()]
         vendors = [vendor.due(now) for vendor in self._vendors.values()]
         self._leases = {place: lease for place, lease in self._leases.items() if not lease.idle(now)}
         self._vendors = {id: vendor for id, vendor in self._vendors.items() if not vendor.idle(now)}
@@ -206,13 +208,14 @@ class Desk:
                 if place not in places:
                     leases.append(self._lease(charge))
                     places[place] = len(leases)
-        owing = [one for place, one in self._leases.items() if one.owed and not one.asking and place not in places]
-        limits = [_limit(lease, lease.policy, now) for lease in leases]
-        limits += [_limit(lease, lease.policy, now, lease_more=False) for lease in owing]
+        owing = [one for place, one in self._leases.items() if one.owes(now) and place not in places]
+        limits = [_limit(lease, now) for lease in leases]
+        limits += [_limit(lease, now, lease_more=False) for lease in owing]
         vendors, connections, budgets = self._reached(asks, now)
         if not (asks or owing or vendors):
             return None
         body = {
+            "m": self._me,
             "l": limits,
             "v": [told for _, told in vendors.values()],
             "a": [_call(ask.bill, places, connections, budgets) for ask in asks],
@@ -225,8 +228,8 @@ class Desk:
     def answered(self, request: Request, raw: bytes, now: float) -> None:
         """Take the script's answer, and tell the calls that waited for it."""
         answer = orjson.loads(raw)
-        for lease, (given, ahead) in zip(request.leases, answer["l"], strict=True):
-            lease.answered(int(given), ahead, request.sent_at, now)
+        for lease, (given, ahead, entry) in zip(request.leases, answer["l"], strict=True):
+            lease.answered(int(given), ahead, entry, request.sent_at, now)
         for (connection, vendor, names), said in zip(request.vendors, answer["v"], strict=True):
             seconds, reason = said["p"]
             if seconds > 0:
@@ -262,6 +265,7 @@ class Desk:
             reach = ask.bill.reach
             if reach is not None:
                 self._vendors[reach.connection].budgets[reach.budget].rate.used += 1
+            ask.bill.taken_at = now
             if ask.future.done():  # whoever asked is gone
                 self.give_back(ask.bill)
             else:
@@ -330,9 +334,10 @@ class Desk:
         return vendors, {connection: at for at, connection in enumerate(vendors, 1)}, budgets
 
 
-def _limit(lease: Lease, policy: Policy, now: float, *, lease_more: bool = True) -> list[float]:
-    back, more = lease.ask(policy, now)
-    return [policy.window, policy.quota, back, more if lease_more else 0]
+def _limit(lease: Lease, now: float, *, lease_more: bool = True) -> list[float]:
+    policy = lease.policy
+    unused, more = lease.ask(policy, now)
+    return [policy.window, policy.quota, lease.entry, unused, more if lease_more else 0]
 
 
 def _call(

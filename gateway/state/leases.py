@@ -1,14 +1,14 @@
 """Leases: units of a limit that one replica took from Redis in advance and may give to calls for a second.
 
-How far this can go over a limit. Redis gives units by GCRA, leased or not, and a leased unit is used within
-`LEASE_SECONDS` (L) of being given, or given back, or lost. Giving back what was leased brings a limit at most to where
-it would be had it never been leased. So all units used by all replicas in any d seconds were given in d + L seconds:
+How far this can go over a limit: not at all. Redis counts what is out at replicas as neither left nor refilled, until
+a replica says what it did not use, or until it is too late to use it. So what is left and what is out together never
+are more than the quota, and all replicas together use in any d seconds at most
 
-    used(d) <= quota * (1 + (d + L) / window)
+    used(d) <= quota * (1 + d / window)
 
-One limiter that everybody asked would let quota * (1 + d / window) through. Leases add quota * L / window at most: what
-the limit refills in one second, however many replicas there are. A replica that dies loses what it had leased: at most
-`SHARE` of the quota for each limit; nobody gains it.
+which is what one limiter that everybody asked would let through. That holds while one Redis answers and its clock does
+not jump by more than a second. A replica that dies, or an answer that is lost, loses what was out: at most `SHARE` of
+the quota and the cost of the calls that were waiting, for each limit; nobody gains it.
 """
 
 import math
@@ -46,8 +46,9 @@ class Rate:
 class Lease:
     """What this replica holds and knows of one limit. Times are monotonic seconds.
 
-    `left` may be used until `expires_at`; `owed` is to be given back; `ahead` is how many seconds from `said_at` the
-    limit needs to be whole again. `asking` says that an answer of Redis will change all this soon.
+    `left` may be used until `expires_at`, and is owed then; `owed` came to nothing since `begun_at`; `entry` is what
+    Redis calls the lease; `ahead` is how many seconds from `said_at` the limit needs to be whole again. `asking` says
+    that an answer of Redis will change all this soon.
     """
 
     key: str
@@ -56,6 +57,8 @@ class Lease:
     left: int = 0
     expires_at: float = 0.0
     owed: int = 0
+    begun_at: float = 0.0
+    entry: float = 0.0
     ahead: float = 0.0
     said_at: float = 0.0
     asking: bool = False
@@ -72,11 +75,12 @@ class Lease:
         self.left -= cost
         self.rate.used += cost
 
-    def return_(self, cost: int) -> None:
-        """Take units back that came to nothing. Not into the lease: they may be older than it."""
+    def return_(self, cost: int, taken_at: float) -> None:
+        """Take units back that came to nothing. Those of an earlier lease are lost: they may be refilled already."""
         self.rate.used = max(self.rate.used - cost, 0)
-        self.owed += cost
         self.refused_until = 0.0
+        if taken_at >= self.begun_at and not self.asking:
+            self.owed += cost
 
     def refusal(self, charge: Charge, now: float) -> Refusal | None:
         """Return a refusal that is fresh enough to need no asking again."""
@@ -97,20 +101,18 @@ class Lease:
         back, self.left, self.owed, self.asking = self.left + self.owed, 0, 0, True
         return back, self.rate.wanted(now, int(policy.quota * SHARE))
 
-    def answered(self, given: int, ahead: float, sent_at: float, now: float) -> None:
+    def answered(self, given: int, ahead: float, entry: float, sent_at: float, now: float) -> None:
         """Take what Redis gave. The lease counts from before it was asked for, so it never lasts too long."""
-        self.left, self.expires_at = given, sent_at + LEASE_SECONDS
+        self.left, self.expires_at, self.begun_at, self.entry = given, sent_at + LEASE_SECONDS, now, entry
         self.ahead, self.said_at, self.asking = ahead, now, False
 
     def lost(self) -> None:
         """Take note that no answer came: what was handed in may be given back already, so it is gone."""
         self.asking = False
 
-    def expire(self, now: float) -> bool:
-        """Owe what a lease that is over left. Returns whether anything is owed."""
-        if self.left and now >= self.expires_at and not self.asking:
-            self.owed, self.left = self.owed + self.left, 0
-        return self.owed > 0 and not self.asking
+    def owes(self, now: float) -> bool:
+        """Whether something is to be given back: what came to nothing, or what a lease that is over left."""
+        return not self.asking and (self.owed > 0 or (self.left > 0 and now >= self.expires_at))
 
     def idle(self, now: float) -> bool:
         """Whether there is nothing to know any more: the limit is whole, and nothing is held of it."""

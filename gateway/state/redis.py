@@ -24,8 +24,9 @@ Sleep = Callable[[float], Awaitable[None]]
 class RedisLimiter:
     """Settles bills from leases, from Redis, or from a local share.
 
-    `quota` is what this replica knows of vendors; `replicas` says among how many a limit is divided while Redis is
-    away; `fell` hears of each bill that was settled so. `now` is monotonic seconds.
+    `prefix` begins all keys; `me` names this replica; `quota` is what it knows of vendors; `replicas` says among how
+    many a limit is divided while Redis is away; `fell` and `leased` hear of each bill that was settled from the share,
+    or from a lease. `now` is monotonic seconds.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class RedisLimiter:
         quota: VendorQuota,
         *,
         prefix: str,
+        me: str,
         now: Callable[[], float],
         replicas: Callable[[], int],
         fell: Callable[[], None],
@@ -43,6 +45,7 @@ class RedisLimiter:
         self._client = client
         self._quota = quota
         self._prefix = prefix
+        self._me = me
         self._now = now
         self._replicas = replicas
         self._fell = fell
@@ -190,7 +193,7 @@ class RedisLimiter:
     def _desk(self, tenant: str) -> Desk:
         desk = self._desks.get(tenant)
         if desk is None:
-            desk = self._desks[tenant] = Desk(self._prefix, tenant, self._quota)
+            desk = self._desks[tenant] = Desk(self._prefix, tenant, self._me, self._quota)
         return desk
 
 

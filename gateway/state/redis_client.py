@@ -176,7 +176,7 @@ class RedisClient:
         }
         if address.form is Form.CLUSTER:
             nodes = [ClusterNode(host, port) for host, port in address.hosts]
-            return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=0, **shared)
+            return RedisCluster(startup_nodes=nodes, **shared)
         if address.form is Form.SENTINEL:
             watcher = {**shared, "username": None, "password": address.sentinel_password}
             self._sentinel = Sentinel(list(address.hosts), sentinel_kwargs=watcher)  # type: ignore[no-untyped-call]

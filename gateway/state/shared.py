@@ -28,6 +28,7 @@ class SharedState:
             self.client,
             self.quota,
             prefix=prefix,
+            me=me,
             now=clock.monotonic,
             replicas=self.presence.replicas,
             fell=metrics.local.inc,

@@ -1,6 +1,7 @@
 """One replica's limiter over Redis, with all that it needs."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from gateway.state.address import RedisAddress, parse_redis_url
 from gateway.state.redis import RedisLimiter, SharedQuota
 from gateway.state.redis_client import RedisClient, Told
 
+NUMBERS = itertools.count()
 AGENT = Policy("agent", 6000, 60)
 
 
@@ -27,6 +29,7 @@ class Replica:
             self.client,
             self.quota,
             prefix="test",
+            me=f"rep_{next(NUMBERS)}",
             now=time.monotonic,
             replicas=lambda: replicas,
             fell=self._fell,
