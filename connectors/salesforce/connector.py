@@ -134,19 +134,19 @@ salesforce = Connector(
             discover=_ROOT,
         ),
         _assertion(
-            "jwt", "https://login.salesforce.com", "Signed assertion of an app that an admin has approved for a user"
+            "jwt", "https://login.salesforce.com", "JWT of an approved app"
         ),
-        _assertion("jwt_sandbox", "https://test.salesforce.com", "The same, in a sandbox"),
+        _assertion("jwt_sandbox", "https://test.salesforce.com", "JWT of an approved app, sandbox"),
         ClientCredentials(
             token_url=_TOKEN,
-            title="Client credentials of an app that runs as one user, at the org's My Domain",
+            title="Client credentials at My Domain",
             client_auth="post",
             lifetime=_SESSION,
             discover=_ROOT,
             revoke_url=_REVOKE,
             refusals={"no client credentials user enabled": "the app has no user to run as"},
         ),
-        StaticToken(title="Access token that was obtained elsewhere; it ends with the org's session policy"),
+        StaticToken(title="Access token"),
     ],
     scopes=SCOPES,
     account=account,

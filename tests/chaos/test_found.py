@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.github.issue import ISSUES, Issue, create_issue
+from tests.chaos.reads_first import reads_first
 
 ISSUE = {"owner": "acme", "repo": "web", "title": "Once"}
 LABEL = {"owner": "acme", "repo": "web", "name": "once"}
@@ -58,12 +58,6 @@ async def test_an_effect_is_looked_for_until_the_vendor_can_be_read_again(bench:
         answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
     assert (answer.status, answer.body["output"]["title"]) == (200, "Once")
     assert len(bench.simulator.applied) == 1
-
-
-async def reads_first(api: Any, new: Any) -> Issue:
-    """Look around, then open an issue."""
-    await api.get(ISSUES, new)
-    return await create_issue(api, new)
 
 
 async def test_an_effect_that_follows_a_read_has_its_intent_before_it_leaves(

@@ -132,7 +132,7 @@ async def test_a_gateway_does_not_start_with_a_way_in_that_vault_refuses(ground:
     given["vault_secret_id_file"].write_text("0" * 32)
     stage = Stage(tmp_path / "home", **given)
     with pytest.raises(SecretStoreUnavailable, match="does not accept"):
-        await stage.gateway.start()
+        await stage.start()
     assert stage.gateway.url == ""
     await stage.gateway.stop()
 
