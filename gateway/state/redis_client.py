@@ -5,7 +5,6 @@ may have run, and giving units back a second time would make units out of nothin
 """
 
 import asyncio
-import math
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -27,6 +26,7 @@ _log: Any = structlog.get_logger("gatehouse.redis")
 _AT_ONCE = 16
 _TRY_AGAIN_SECONDS = 0.25
 _TRY_SECONDS = 1.0
+_LISTEN_SECONDS = 1.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -66,6 +66,7 @@ class RedisClient:
         self._sentinel: Sentinel | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._failed = asyncio.Event()
+        self._losses = 0
         self.up = False
 
     async def open(self) -> None:
@@ -108,12 +109,11 @@ class RedisClient:
 
         What is published while nobody listens is lost: after the None everything may have changed.
         """
-        pubsub = self._client.pubsub()
+        pubsub, losses = self._client.pubsub(), self._losses
         try:
             await pubsub.subscribe(channel)
-            while True:
-                # Every answer of Redis comes through here, that to `subscribe` too.
-                message = await pubsub.get_message(timeout=math.inf if self._address.form is not Form.CLUSTER else 60)
+            while losses == self._losses:  # a server that was lost may keep its connection open and say nothing
+                message = await pubsub.get_message(timeout=_LISTEN_SECONDS)
                 if message is not None and message["type"] == "subscribe":
                     yield None
                 elif message is not None and message["type"] == "message":
@@ -160,6 +160,7 @@ class RedisClient:
             # Not the error's text: Redis quotes keys, and keys name tenants.
             _log.warning("redis_lost", address=self._address.shown, error=type(error).__name__)
             self.up = False
+            self._losses += 1
             self._told.turned(False)
 
     def _made(self) -> Any:
