@@ -27,6 +27,7 @@ _AT_ONCE = 16
 _TRY_AGAIN_SECONDS = 0.25
 _TRY_SECONDS = 1.0
 _LISTEN_SECONDS = 1.0
+_HELD_UP = 1.5
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -135,12 +136,27 @@ class RedisClient:
     async def _guarded(self, work: Callable[[], Awaitable[Any]], what: str) -> Any | None:
         """Wait for an answer as long as requests may wait; open the circuit where none comes."""
         self._told.asked(what)
+        task = asyncio.ensure_future(self._in_turn(work))
         try:
-            async with asyncio.timeout(self._timeout), self._slots:
-                return await work()
+            begun = asyncio.get_running_loop().time()
+            await asyncio.wait({task}, timeout=self._timeout)
+            held_up = asyncio.get_running_loop().time() - begun > self._timeout * _HELD_UP
+            if not task.done() and held_up:
+                # This process itself stood still: the answer may be here, and only has to be read.
+                await asyncio.wait({task}, timeout=self._timeout)
+            if not task.done():
+                raise TimeoutError
+            return task.result()
         except (TimeoutError, RedisError, OSError) as error:
             self._lost(error)
             return None
+        finally:
+            if not task.done():
+                task.cancel()  # which closes its connection: the answer must not be taken for another's
+
+    async def _in_turn(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async with self._slots:
+            return await work()
 
     async def _try(self) -> None:
         try:
