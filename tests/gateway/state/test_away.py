@@ -180,3 +180,31 @@ async def test_a_share_is_one_unit_at_least(server: Server) -> None:
         server.stop()
         assert await one.limiter.take(bill(SMALL)) is None
         assert await one.limiter.take(bill(SMALL)) is not None
+
+
+async def test_a_replica_that_was_held_up_itself_does_not_blame_redis(server: Server) -> None:
+    async with running(server.url, timeout=0.05) as (one,):
+        assert await one.limiter.take(bill(SMALL, key="agt_0")) is None
+        asked = asyncio.create_task(one.limiter.take(bill(SMALL)))
+        while one.trips < 2:
+            await asyncio.sleep(0)
+
+        time.sleep(0.2)  # nothing runs in this process meanwhile
+
+        assert await asked is None
+        assert one.local == 0
+        assert one.turns == [True]
+
+
+async def test_no_answer_is_taken_for_another_request_s(server: Server) -> None:
+    async with running(server.url, timeout=0.05) as (one,):
+        assert await one.limiter.take(bill(SMALL, key="agt_0")) is None
+        server.pause()
+        assert await one.limiter.take(bill(SMALL, key="agt_1", cost=10)) is None
+        server.go_on()
+        await until(lambda: one.client.up)
+
+        answers = [await one.limiter.take(bill(SMALL, key=f"agt_{n}", cost=4)) for n in range(2, 6)]
+
+        assert answers == [None] * 4
+        assert one.limiter.standing("acme", SMALL, "agt_5").remaining == 6
