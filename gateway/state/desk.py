@@ -139,6 +139,8 @@ class Desk:
 
     def learn(self, connection: str, quota: Quota, now: float) -> None:
         """Take what a vendor's answer said. Where little is left, the next call asks what others know."""
+        if not math.isfinite(quota.resets_at):
+            return
         vendor = self._vendor(connection)
         if not vendor.heard:
             vendor.heard_at = now
@@ -274,7 +276,7 @@ class Desk:
         spent: Spent
         if kind == 1:
             lease, seconds = request.leases[int(more[0]) - 1], more[1]
-            cost = max(charge.cost for charge in ask.bill.charges if charge.policy == lease.policy)
+            cost = max((charge.cost for charge in ask.bill.charges if charge.policy == lease.policy), default=1)
             lease.refuse(cost, seconds, now)
             spent = Refusal(lease.policy, seconds)
         else:
