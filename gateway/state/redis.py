@@ -92,12 +92,12 @@ class RedisLimiter:
         """Take what a vendor's answer said of its budgets."""
         desk = self._desk(tenant)
         for quota in quotas:
-            desk.learn(connection, quota, self._now())
+            desk.vendors.learn(connection, quota, self._now())
 
     def pause(self, tenant: str, connection: str, seconds: float, reason: str) -> None:
         """Let all replicas wait for a vendor that refused: told at once."""
         desk = self._desk(tenant)
-        desk.pause(connection, seconds, reason, self._now())
+        desk.vendors.pause(connection, seconds, reason, self._now())
         self._wake(desk)
 
     async def sweep(self) -> None:

@@ -230,3 +230,17 @@ async def test_a_redis_that_takes_no_writes_is_a_redis_that_is_away(server: Serv
         assert await one.limiter.take(bill(SMALL)) is None
         assert one.local == 1
         assert False in one.turns
+
+
+async def test_a_pause_that_a_vendor_asked_for_meanwhile_is_told_when_redis_is_back(server: Server) -> None:
+    reach = Reach("conn_1", "core", writes=True)
+    async with running(server.url, server.url, timeout=0.05) as (one, two):
+        server.pause()
+        one.quota.refused("acme", "conn_1", 30.0, "secondary limit")
+        await until(lambda: not one.client.up)
+        server.go_on()
+        await until(lambda: one.client.up)
+        await until(lambda: server.ask("HGET", "test:{acme}:vendor:conn_1", "pause") is not None)
+
+        with pytest.raises(UpstreamQuota, match="secondary limit"):
+            await two.limiter.take(bill(SMALL, reach=reach))
