@@ -18,7 +18,7 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.state.address import Form, RedisAddress
 
@@ -28,6 +28,7 @@ _TRY_AGAIN_SECONDS = 0.25
 _TRY_SECONDS = 1.0
 _LISTEN_SECONDS = 1.0
 _HELD_UP = 1.5
+_OF_THE_SERVER = ("OOM", "READONLY", "MISCONF", "NOPERM", "NOREPLICAS", "MASTERDOWN")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -147,6 +148,12 @@ class RedisClient:
             if not task.done():
                 raise TimeoutError
             return task.result()
+        except ResponseError as error:
+            if _is_of_the_keys(error):  # one tenant's: no reason to leave Redis for all others
+                _log.error("redis_script_failed", address=self._address.shown)
+            else:
+                self._lost(error)
+            return None
         except (TimeoutError, RedisError, OSError) as error:
             self._lost(error)
             return None
@@ -208,6 +215,12 @@ async def script_call(client: Any, script: Script, keys: Sequence[str], argument
         return await client.evalsha(script.digest, len(keys), *keys, *arguments)
     except NoScriptError:  # before anything of it ran
         return await client.eval(script.text, len(keys), *keys, *arguments)
+
+
+def _is_of_the_keys(error: ResponseError) -> bool:
+    """Whether a script failed at what its keys hold, rather than at what the server refuses to all."""
+    said = str(error)
+    return "user_script" in said and not any(code in said for code in _OF_THE_SERVER) and type(error) is ResponseError
 
 
 def _tls(address: RedisAddress) -> dict[str, Any]:

@@ -208,3 +208,39 @@ async def test_no_answer_is_taken_for_another_request_s(server: Server) -> None:
 
         assert answers == [None] * 4
         assert one.limiter.standing("acme", SMALL, "agt_5").remaining == 6
+
+
+async def test_what_one_tenant_s_keys_hold_does_not_take_redis_from_the_others(server: Server) -> None:
+    reach = Reach("conn_1", "core", writes=False)
+    server.ask("HSET", "test:{acme}:vendor:conn_1", "pause", "no JSON")
+    server.ask("LPUSH", "test:{acme}:limit:agent:agt_2", "no string")
+    async with running(server.url, timeout=0.25) as (one,):
+        assert await one.limiter.take(bill(SMALL, reach=reach)) is None
+        assert await one.limiter.take(bill(SMALL, tenant="rival")) is None
+
+        assert one.local == 1, "the one that could not be settled there"
+        assert one.turns == [True]
+        assert await one.limiter.take(bill(SMALL, key="agt_2")) is None
+
+
+async def test_a_redis_that_takes_no_writes_is_a_redis_that_is_away(server: Server) -> None:
+    server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    async with running(server.url, timeout=0.25) as (one,):
+        assert await one.limiter.take(bill(SMALL)) is None
+        assert one.local == 1
+        assert False in one.turns
+
+
+async def test_a_pause_that_a_vendor_asked_for_meanwhile_is_told_when_redis_is_back(server: Server) -> None:
+    reach = Reach("conn_1", "core", writes=True)
+    async with running(server.url, server.url, timeout=0.05) as (one, two):
+        server.pause()
+        one.quota.refused("acme", "conn_1", 30.0, "secondary limit")
+        await until(lambda: not one.client.up)
+        server.go_on()
+        await until(lambda: one.client.up)
+        await until(lambda: server.ask("HGET", "test:{acme}:vendor:conn_1", "pause") is not None)
+
+        with pytest.raises(UpstreamQuota, match="secondary limit"):
+            await two.limiter.take(bill(SMALL, reach=reach))
