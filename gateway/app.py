@@ -143,13 +143,14 @@ class Gateway:
         self.bodies = Bodies(derived.bodies)
         self.events = Events(self.bodies)
         self._wire_state(clock, settings)
-        freshness = Freshness(time.monotonic, alone=self.alone)
-        self.freezes = Freezes(freshness)
+        # By the machine's own clock: it is about what really passed, whatever time the gateway is told.
+        self.freshness = Freshness(time.monotonic, alone=self.alone)
+        self.freezes = Freezes(self.freshness)
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
         self.data_keys = DataKeys(self.database, self.bodies, clock)
         self.generation = Generation(
             self.database,
-            freshness,
+            self.freshness,
             [self.directory.refresh] if self.alone else [self.data_keys.load, self.directory.refresh],
             time.monotonic,
             self._announce,

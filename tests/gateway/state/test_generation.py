@@ -257,7 +257,7 @@ async def test_a_gateway_among_others_sends_nothing_without_a_good_look(
         raise StateUnavailable("no")
 
     monkeypatch.setattr(world.gateway.generation, "look", blind)
-    world.clock.forward(seconds=2)
+    world.gateway.freshness._seen_at = float("-inf")
     refused = await agent.run("toy.note.get", READ)
     order = await agent.run("toy.order.create", {"item": "a"}, key="k1")
 
@@ -282,7 +282,7 @@ async def test_a_call_under_way_is_not_sent_when_the_look_is_lost_before_it_leav
     async def slow(*given: Any) -> Any:
         found = await token(*given)
         monkeypatch.setattr(gateway.generation, "look", asyncio.Event().wait)
-        world.clock.forward(seconds=2)
+        world.gateway.freshness._seen_at = float("-inf")
         return found
 
     monkeypatch.setattr(gateway.connection_tokens, "token", slow)
