@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 _ROLE = "gatehouse_reader"
-_TABLES = ("calls", "events", "runs", "approvals", "claims", "files")
+_TABLES = ("calls", "events", "runs", "approvals", "claims", "files", "agents", "connections", "grants")
 _MINE = "tenant = current_setting('gatehouse.tenant', true)"
 
 
