@@ -1,9 +1,11 @@
 """Programs that look at deployments, from packages. Where one is missing its tests are skipped, and fail in CI."""
 
+import importlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,3 +29,13 @@ def run(*command: str, cwd: Path = ROOT, stdin: str | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def module(name: str) -> ModuleType:
+    """Return a module that checks deployments."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if REQUIRED:
+            pytest.fail(f"{name} is not installed, and GATEHOUSE_TESTS_REQUIRE_ALL=1 asks for all tests")
+        pytest.skip(f"needs {name}")
