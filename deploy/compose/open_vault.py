@@ -27,7 +27,8 @@ def main() -> None:
     client = hvac.Client(url=given.address, verify=given.ca)
     opened = open_vault(client, Path(given.keys))
     client.token = opened["root_token"]
-    wait_for(lambda: client.ha_status["leader_address"], "an active node")
+    # Not a look-up: a standby that is about to become active answers those too.
+    wait_for(lambda: client.adapter.get("/v1/sys/leader").get("is_self"), "an active node")
     policies, secret_id = Path(given.policies), Path(given.secret_id)
     if not secret_id.exists():
         prepare(client, policies)
