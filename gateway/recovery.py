@@ -42,6 +42,7 @@ from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16
 _PAUSE_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _log = structlog.get_logger("gatehouse.recovery")
 
 
@@ -88,9 +89,12 @@ class Recovery:
                 waiting = await self._round(waiting + await self._adopted())
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
-            if not waiting and not self._database.shared:
+            if waiting:
+                await self._sleep(_PAUSE_SECONDS)
+            elif self._database.shared:
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
                 return
-            await self._sleep(_PAUSE_SECONDS)
 
     async def _adopted(self) -> list["_Left"]:
         """Take over calls; queued ones go to the queue, denied ones end, the rest is to be settled."""

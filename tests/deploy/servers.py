@@ -117,6 +117,8 @@ def postgres(folder: Path) -> Iterator[int]:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         made.start("postgres", [*as_user, postgres_program("postgres"), "-D", str(data / "db"), *options], cwd=data)
         made.wait("postgres", listens(port))
+        # Its polite end waits for all clients; the fast one does not.
+        ending.callback(made.stop, "postgres", signal.SIGINT)
         data.chmod(0o755)
         (folder / "socket").symlink_to(data)
         yield port

@@ -178,13 +178,18 @@ def test_egress_is_closed_but_for_what_is_named() -> None:
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(vendors[0]["ipBlock"]["except"])
 
 
-def test_the_ledger_is_set_up_before_the_install_or_beside_a_secret_that_comes_with_it() -> None:
-    hook, plain = only(rendered(LEAST), "Job"), only(rendered(ALL, revision=7), "Job")
+def test_the_ledger_is_set_up_by_a_job_that_nothing_waits_for() -> None:
+    manifests = rendered(LEAST, revision=7)
 
-    assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
-    assert "annotations" not in plain["metadata"]
-    assert plain["metadata"]["name"] == "gatehouse-init-7"
-    assert "serviceAccountName" not in hook["spec"]["template"]["spec"]
+    job, deployment = only(manifests, "Job"), only(manifests, "Deployment")
+    # A hook before the install would have no service account, and one after it would be waited for by what waits for it.
+    assert "helm.sh/hook" not in str(manifests)
+    assert job["metadata"]["name"] == "gatehouse-init-7"
+    (init,) = job["spec"]["template"]["spec"]["containers"]
+    (gateway,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert init["args"] == ["init", "--if-needed", "--token-file=/run/operator/operator-token"]
+    assert init["env"] == gateway["env"]
+    assert not any(mount["name"] == "operator" for mount in gateway["volumeMounts"])
 
 
 def test_every_alert_asks_for_metrics_that_there_are_and_is_in_the_operations_page() -> None:

@@ -213,11 +213,11 @@ def test_the_stack_comes_up_and_each_replica_says_that_all_is_there(stack: Stack
 
 
 def test_what_one_replica_was_told_the_other_one_knows_and_credentials_lie_in_vault(stack: Stack) -> None:
-    assert stack.ask("/v1/admin/tenants", {"name": "bank", "title": "The Bank", "domains": []})[0] in {200, 201}
+    assert stack.ask("/v1/admin/tenants", {"id": "bank", "title": "The Bank"})[0] == 201
 
     shown = [stack.ask("/v1/admin/tenants")[1]["items"] for _ in range(6)]
 
-    assert [[item["name"] for item in items] for items in shown] == [["bank"]] * 6
+    assert [[item["id"] for item in items] for items in shown] == [["bank"]] * 6
     assert not (stack.folder / "keys/home-1/credentials.db").exists()
     assert not (stack.folder / "keys/home-1/ledger.db").exists()
 

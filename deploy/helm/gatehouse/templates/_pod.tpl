@@ -14,15 +14,47 @@ runAsNonRoot: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
-{{- define "gatehouse.ledgerEnv" -}}
+{{- define "gatehouse.mounts" -}}
+- { name: home, mountPath: /var/lib/gatehouse }
+- { name: tmp, mountPath: /tmp }
+- { name: vault-token, mountPath: /run/vault, readOnly: true }
+{{- if .Values.vault.caConfigMap }}
+- { name: vault-ca, mountPath: /run/vault-ca, readOnly: true }
+{{- end }}
+{{- if .Values.redis.passwordFromSecret }}
+- { name: redis, mountPath: /run/redis, readOnly: true }
+{{- end }}
+{{- end -}}
+
+{{- define "gatehouse.volumes" -}}
+# Lock files of this pod's processes, and the last checkpoint: nothing that must outlive the pod.
+- { name: home, emptyDir: { sizeLimit: 64Mi } }
+- { name: tmp, emptyDir: { sizeLimit: 64Mi, medium: Memory } }
+- name: vault-token
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken:
+          path: token
+          audience: {{ .Values.vault.audience }}
+          expirationSeconds: 3600
+{{- with .Values.vault.caConfigMap }}
+- { name: vault-ca, configMap: { name: {{ . }} } }
+{{- end }}
+{{- if .Values.redis.passwordFromSecret }}
+- name: redis
+  secret:
+    secretName: {{ .Values.existingSecret }}
+    defaultMode: 0440
+    items: [{ key: redis-password, path: redis-password }]
+{{- end }}
+{{- end -}}
+
+{{- define "gatehouse.env" -}}
 - name: GATEHOUSE_DATABASE_URL
   valueFrom: { secretKeyRef: { name: {{ .Values.existingSecret }}, key: database-url } }
 - name: GATEHOUSE_MASTER_KEY
   valueFrom: { secretKeyRef: { name: {{ .Values.existingSecret }}, key: master-key } }
-{{- end -}}
-
-{{- define "gatehouse.env" -}}
-{{ include "gatehouse.ledgerEnv" . }}
 - name: GATEHOUSE_VAULT_ADDR
   value: {{ .Values.vault.address | quote }}
 - name: GATEHOUSE_VAULT_LOGIN
