@@ -182,7 +182,7 @@ def test_the_ledger_is_set_up_by_a_job_that_nothing_waits_for() -> None:
     manifests = rendered(LEAST, revision=7)
 
     job, deployment = only(manifests, "Job"), only(manifests, "Deployment")
-    # A hook before the install would have no service account, and one after it would be waited for by what waits for it.
+    # Before the install a hook would have no service account; after it what waits for replicas would wait for it.
     assert "helm.sh/hook" not in str(manifests)
     assert job["metadata"]["name"] == "gatehouse-init-7"
     (init,) = job["spec"]["template"]["spec"]["containers"]
