@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connectors.sdk.errors import concrete
 from gateway.settings import Settings
 from gateway.telemetry import Metrics
 from tests.deploy.tools import ROOT, module
@@ -203,6 +204,7 @@ def test_every_alert_asks_for_metrics_that_there_are_and_is_in_the_operations_pa
         asked = set(re.findall(r"gatehouse_[a-z_]+", rule["expr"]))
         assert asked
         assert asked <= known, rule["alert"]
+        assert set(re.findall(r'code="(\w+)"', rule["expr"])) <= concrete().keys(), rule["alert"]
         assert f"`{rule['alert']}`" in page
 
 
