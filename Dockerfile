@@ -7,7 +7,7 @@ COPY requirements requirements
 # Two environments, both pinned with hashes: what builds the wheel does not come along.
 RUN python -m venv /opt/gatehouse \
  && /opt/gatehouse/bin/pip install --no-cache-dir --require-hashes -r requirements/runtime.txt \
- && awk '/^[a-z]/ { take = /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ } take' requirements/dev.txt > /tmp/build.txt \
+ && awk '/^[a-z]/ { take = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/ } take' requirements/dev.txt > /tmp/build.txt \
  && python -m venv /opt/build \
  && /opt/build/bin/pip install --no-cache-dir --require-hashes -r /tmp/build.txt
 COPY pyproject.toml README.md LICENSE ./

@@ -7,12 +7,16 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.deploy.tools import ROOT, run, tool
 
+# What the image runs.
+ON = {"python_version": "3.13", "python_full_version": "3.13.0", "extra": ""}
 SECRETS = {"master.key": "", ".env": "", "gateway/.env": "", "secrets/private.pem": "", ".gatehouse/ledger.db": ""}
 
 
@@ -113,3 +117,16 @@ def test_the_image_has_no_rights_and_no_installer() -> None:
     assert "pip uninstall" in last
     assert "ensurepip" in last
     assert not re.search(r"apt-get|curl|gcc|build-essential", last)
+
+
+def test_what_builds_the_wheel_is_named_with_all_that_it_needs() -> None:
+    (named,) = re.findall(r"take = /\^\((.+)\)==/", (ROOT / "Dockerfile").read_text())
+
+    wanted, needed = ["hatchling"], set[str]()
+    while wanted:
+        name = wanted.pop()
+        needed.add(name)
+        lines = [Requirement(line) for line in metadata.requires(name) or []]
+        wanted += [one.name for one in lines if one.name not in needed and (not one.marker or one.marker.evaluate(ON))]
+
+    assert set(named.split("|")) == needed
