@@ -18,11 +18,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-USERS = {"postgres": 999, "redis": 999, "vault": 100, "gateway": 10001, "home-1": 10001, "home-2": 10001, "operator": 10001}
+USERS = {
+    "postgres": 999,
+    "redis": 999,
+    "vault": 100,
+    "gateway": 10001,
+    "home-1": 10001,
+    "home-2": 10001,
+    "operator": 10001,
+}
 # All that the gateway asks of Redis; the default user may be asked whether the server lives, and no more.
 ACL = """user default on nopass resetkeys resetchannels -@all +ping
-user gatehouse on >{password} resetkeys resetchannels ~gatehouse:* &gatehouse:* -@all +evalsha +eval +publish +subscribe \
-+unsubscribe +ping +time +mget +set +del +hget +hset +hdel +pttl +pexpire +zadd +zremrangebyscore +zcard +expire
+user gatehouse on >{password} resetkeys resetchannels ~gatehouse:* &gatehouse:* -@all +evalsha +eval +publish \
++subscribe +unsubscribe +ping +time +mget +set +del +hget +hset +hdel +pttl +pexpire +zadd +zremrangebyscore \
++zcard +expire
 """
 
 
@@ -34,8 +43,8 @@ def main() -> None:
         return
     for name, content in files():
         write(root / name, content)
-    for folder in USERS:
-        give(root / folder, 0o700, USERS[folder])
+    for folder, user in USERS.items():
+        give(root / folder, 0o700, user)
     write(done, b"")  # last: what a crash left half made is made again, and nobody has used it yet
 
 
@@ -61,9 +70,7 @@ def files() -> Iterator[tuple[str, bytes]]:
 def certificates() -> tuple[bytes, bytes, bytes]:
     """Return an authority's certificate, and Vault's with its key. The authority's own key is not kept."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority, server = (
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"gatehouse for trying, {what}")]) for what in ("CA", "vault")
-    )
+    authority, server = named("gatehouse for trying, CA"), named("gatehouse for trying, vault")
     ca = (
         builder(authority, authority, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -84,6 +91,11 @@ def certificates() -> tuple[bytes, bytes, bytes]:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return ca.public_bytes(pem), certificate.public_bytes(pem), private
+
+
+def named(name: str) -> x509.Name:
+    """Return a name for a certificate."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

@@ -124,3 +124,15 @@ def test_the_settings_of_a_replica_are_ones_that_the_gateway_starts_with(
     assert settings.vault_login == "approle"
     assert settings.redis() is not None
     assert str(config["networks"]["front"]["ipam"]["config"][0]["subnet"]) == str(settings.proxies()[0])
+
+
+def test_redis_grants_the_same_everywhere() -> None:
+    rights = re.compile(r"~gatehouse:\* &gatehouse:\* (?:-@all )?([^()]*?\+expire)", re.DOTALL)
+    page, script = (ROOT / name for name in ("docs/operations.md", "deploy/compose/make_keys.py"))
+
+    found = [
+        set(one.replace("\\\n", " ").split()) for path in (page, script) for one in rights.findall(path.read_text())
+    ]
+
+    assert len(found) == 3
+    assert all(one == found[0] for one in found)
