@@ -1,6 +1,7 @@
 """The home of an installation: its ledger (there or in PostgreSQL), its keys, and how it is first set up."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from gateway.ledger.opening import Ledger
 from gateway.ledger.sqlite import take_lock
 from gateway.ledger.terms import Terms
 from gateway.settings import Settings
+
+_TOKEN = re.compile(r"gha_[0-9a-z]{26}_[A-Za-z0-9_-]{43,128}")
 
 
 class NotSetUp(Exception):
@@ -95,7 +98,10 @@ def ledger_of(settings: Settings, home: Home) -> Ledger:
     terms = None
     if settings.database_url is not None:
         terms = Terms(
-            settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers
+            settings.database_url,
+            settings.database_password(),
+            statement_seconds=settings.database_seconds,
+            readers=settings.database_readers,
         )
     return Ledger(home.ledger, home.path, terms)
 
@@ -107,11 +113,15 @@ def signer_of(settings: Settings, home: Home, derived: Derived) -> Signer:
     return Signer.load_or_create(home.audit_key)
 
 
-async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
-    """Set up an installation and return its first operator token, which is shown once.
+async def set_up(
+    settings: Settings, home: Home, *, sandbox: bool, token: str | None = None, clock: Clock | None = None
+) -> str:
+    """Set up an installation and return its first operator token: the given one, or a new one, which is shown once.
 
-    Raises `FileExistsError` where there is one already, `LedgerInUse`, `StateUnavailable`.
+    Raises `FileExistsError` where there is one already, `ValueError` for a token that is none, `LedgerInUse`,
+    `StateUnavailable`.
     """
+    id, secret = _parts(token)
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = ledger_of(settings, home)
     if await ledger.meta():
@@ -122,7 +132,9 @@ async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock 
     lock = None if ledger.shared else take_lock(home.ledger)
     try:
         await ledger.upgrade()
-        return await _first_rows(ledger, derived, sandbox=sandbox, now=stamp((clock or SystemClock()).now()))
+        return await _first_rows(
+            ledger, derived, id, secret, sandbox=sandbox, now=stamp((clock or SystemClock()).now())
+        )
     finally:
         if lock is not None:
             os.close(lock)
@@ -140,10 +152,19 @@ async def read_meta(settings: Settings, home: Home) -> Mapping[str, str]:
     return meta
 
 
-async def _first_rows(ledger: Ledger, derived: Derived, *, sandbox: bool, now: str) -> str:
+def _parts(token: str | None) -> tuple[str, str]:
+    """Return id and secret of a token. A given one must be as hard to guess as one that is made here."""
+    if token is None:
+        return new_id("tok"), secrets.token_urlsafe(32)
+    if _TOKEN.fullmatch(token) is None:
+        raise ValueError("the operator token must be gha_<26 of 0-9a-z>_<43 to 128 of A-Za-z0-9_->, drawn at random")
+    _, id, secret = token.split("_", 2)
+    return f"tok_{id}", secret
+
+
+async def _first_rows(ledger: Ledger, derived: Derived, id: str, secret: str, *, sandbox: bool, now: str) -> str:
     from gateway.admin.directory import digest_of
 
-    id, secret = new_id("tok"), secrets.token_urlsafe(32)
     wrapped = Bodies(derived.bodies).new_key("")
 
     def rows(connection: Rows) -> None:
