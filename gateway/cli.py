@@ -29,6 +29,7 @@ def serve(
     """Serve in the foreground until SIGTERM or SIGINT."""
     from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import NotSetUp
+    from gateway.ledger.bodies import Unreadable
     from gateway.ledger.sqlite import LedgerInUse
     from gateway.serve import serve as run
 
@@ -39,7 +40,7 @@ def serve(
         run(settings, sandbox=sandbox)
     except SecretStoreUnavailable as error:
         fail(f"{error.detail} {error.hint or ''}".strip())
-    except (NotSetUp, LedgerInUse, StateUnavailable, ValueError, OSError) as error:
+    except (NotSetUp, LedgerInUse, Unreadable, StateUnavailable, ValueError, OSError) as error:
         fail(str(error))
 
 
@@ -50,13 +51,15 @@ def init(
     """Set up a production installation and show its first operator token, once."""
     import asyncio
 
-    from connectors.sdk.errors import StateUnavailable
+    from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import Home, set_up
 
     settings = read_settings()
     home = Home(settings.home)
     try:
         token = asyncio.run(set_up(settings, home, sandbox=False))
+    except SecretStoreUnavailable as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (OSError, ValueError, StateUnavailable) as error:
         fail(str(error))
     show(
@@ -88,35 +91,52 @@ def backup(
 @app.command()
 def restore(
     source: Annotated[Path | None, typer.Argument(help="A folder that `backup` made.")] = None,
+    database_was_restored: Annotated[
+        bool, typer.Option(help="PostgreSQL was restored, or failed over to a standby that may have lagged.")
+    ] = False,
     accept: Annotated[bool, typer.Option(help="Accept that keys used since the backup are forgotten.")] = False,
     json: Json = False,
 ) -> None:
-    """Put a backup in place of a stopped installation, or let writes go again after that."""
+    """Put a backup in place of a stopped installation, say that the database was restored, or let writes go again."""
     import asyncio
 
-    from gateway.backup import accept as let_go
-    from gateway.backup import restore as run
-    from gateway.installation import Home, NotSetUp
+    from connectors.sdk.errors import ActionError
+    from gateway.installation import NotSetUp
     from gateway.ledger.bodies import Unreadable
     from gateway.ledger.sqlite import LedgerInUse
 
-    settings = read_settings()
-    home = Home(settings.home)
-    if (source is None) != accept:
-        fail("Name a backup to restore, or --accept after a restore; not both.")
+    if (source is not None) + database_was_restored + accept != 1:
+        fail("Name a backup to restore, or --database-was-restored, or --accept after either.")
     try:
-        if source is None:
-            held = asyncio.run(let_go(settings, home, by="command line"))
-            show({"accepted": held}, json, "Writes go again." if held else "Writes were not held.")
-            return
-        done = asyncio.run(run(settings, home, source))
+        told, words = asyncio.run(_restored(source, accept=accept))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (NotSetUp, LedgerInUse, Unreadable, OSError, ValueError) as error:
         fail(str(error))
-    show(
-        {"epoch": done.epoch, "unfinished": done.unfinished, "backup_of": done.backup_of},
-        json,
-        f"Restored the backup of {done.backup_of} as epoch {done.epoch}; {done.unfinished} unfinished calls were ended."
-        "\nWrites are held. Check what was done since at the vendors, then: gatehouse restore --accept",
+    show(told, json, words)
+
+
+async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, object], str]:
+    """Restore, and return what was done for programs and in words."""
+    from gateway import backup, epoch
+    from gateway.installation import Home
+
+    settings = read_settings()
+    home = Home(settings.home)
+    if accept:
+        held = await epoch.accept(settings, home, by="command line")
+        return {"accepted": held}, "Writes go again." if held else "Writes were not held."
+    what, told = "The database is older than what was answered: this is", dict[str, object]()
+    if source is None:
+        opened = await epoch.database_was_restored(settings, home)
+        told = {"epoch": opened.epoch, "unfinished": opened.unfinished}
+    else:
+        done = await backup.restore(settings, home, source)
+        told = {"epoch": done.epoch, "unfinished": done.unfinished, "backup_of": done.backup_of}
+        what = f"Restored the backup of {done.backup_of} as"
+    return told, (
+        f"{what} epoch {told['epoch']}; {told['unfinished']} unfinished calls were ended."
+        "\nWrites are held. Check what was done since at the vendors, then: gatehouse restore --accept"
     )
 
 
@@ -139,30 +159,46 @@ def openapi(
         typer.echo(document.decode(), nl=False)
 
 
-def verify_ledger(json: bool) -> None:
+def verify_ledger(json: bool, public_keys: Path | None = None) -> None:
     """Check the ledger's chain, checkpoints and calls; exit 1 where something is not as it was written."""
-    from gateway.installation import Derived, Home, NotSetUp, load_master_key
-    from gateway.ledger.bodies import Bodies, Unreadable
-    from gateway.ledger.checkpoint import Signer
-    from gateway.ledger.verify import verify_file
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway.audit import check
+    from gateway.installation import NotSetUp
+    from gateway.ledger.bodies import Unreadable
 
     settings = read_settings()
-    home = Home(settings.home)
     try:
-        if not home.ledger.exists() or not home.audit_key.exists():
-            raise NotSetUp(f"{home.path} holds no ledger, or not the key that signs its checkpoints")
-        bodies = Bodies(Derived.of(load_master_key(settings, home)).bodies)
         with progress("Checking events") as step:
-            signer = Signer.load_or_create(home.audit_key)
-            report = verify_file(home.ledger, signer, home.checkpoint, bodies, lambda n: step(n, 0))
+            report = asyncio.run(check(settings, public_keys, lambda n: step(n, 0)))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (NotSetUp, Unreadable, OSError, ValueError) as error:
         fail(str(error))
     lines = [f"  {f.problem} ({'event ' + str(f.seq) if f.seq else 'call ' + str(f.call)})" for f in report.findings]
+    if report.unread:
+        lines.append(f"  {report.unread} calls could not be opened: their chain was checked, their rows were not.")
     verdict = "Intact" if report.intact else "NOT INTACT"
     summary = f"{verdict}: {report.events} events, {report.calls} calls, {report.checkpoints} checkpoints, the last at"
     show(report.shown(), json, "\n".join([f"{summary} event {report.last_checkpoint}.", *lines]))
     if not report.intact:
         raise typer.Exit(1)
+
+
+def export_keys() -> None:
+    """Print the public keys that check checkpoints."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway.audit import exported_keys
+
+    try:
+        typer.echo(asyncio.run(exported_keys(read_settings())), nl=False)
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (OSError, ValueError) as error:
+        fail(str(error))
 
 
 @contextmanager

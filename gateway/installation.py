@@ -12,8 +12,6 @@ from sqlalchemy import text
 
 from gateway.clock import Clock, SystemClock, stamp
 from gateway.ids import new_id
-from gateway.ledger.bodies import Bodies
-from gateway.ledger.checkpoint import Signer
 from gateway.ledger.opening import Ledger
 from gateway.ledger.sqlite import take_lock
 from gateway.ledger.terms import Terms
@@ -100,17 +98,10 @@ def ledger_of(settings: Settings, home: Home) -> Ledger:
     return Ledger(home.ledger, home.path, terms)
 
 
-def signer_of(settings: Settings, home: Home, derived: Derived) -> Signer:
-    """Return the key that signs checkpoints: a file of the home, or for replicas one that all derive alike."""
-    if settings.database_url is not None:
-        return Signer.derived(derived.checkpoints)
-    return Signer.load_or_create(home.audit_key)
-
-
 async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
     """Set up an installation and return its first operator token, which is shown once.
 
-    Raises `FileExistsError` where there is one already, `LedgerInUse`, `StateUnavailable`.
+    Raises `FileExistsError` where there is one already, `LedgerInUse`, `StateUnavailable`, `SecretStoreUnavailable`.
     """
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = ledger_of(settings, home)
@@ -118,11 +109,15 @@ async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock 
         raise FileExistsError(f"{'the database' if ledger.shared else home.path} holds an installation already")
     if settings.master_key is None:
         MasterKey.open_or_create(home.master_key)
-    derived = Derived.of(load_master_key(settings, home))
+    from gateway.keys import opened_keys
+
+    async with opened_keys(settings, home) as keys:
+        wrapped = (await keys.wrapper.new("", 1)).wrapped
     lock = None if ledger.shared else take_lock(home.ledger)
     try:
         await ledger.upgrade()
-        return await _first_rows(ledger, derived, sandbox=sandbox, now=stamp((clock or SystemClock()).now()))
+        now = stamp((clock or SystemClock()).now())
+        return await _first_rows(ledger, keys.derived, wrapped, sandbox=sandbox, now=now)
     finally:
         if lock is not None:
             os.close(lock)
@@ -140,11 +135,10 @@ async def read_meta(settings: Settings, home: Home) -> Mapping[str, str]:
     return meta
 
 
-async def _first_rows(ledger: Ledger, derived: Derived, *, sandbox: bool, now: str) -> str:
+async def _first_rows(ledger: Ledger, derived: Derived, wrapped: bytes, *, sandbox: bool, now: str) -> str:
     from gateway.admin.directory import digest_of
 
     id, secret = new_id("tok"), secrets.token_urlsafe(32)
-    wrapped = Bodies(derived.bodies).new_key("")
 
     def rows(connection: Rows) -> None:
         for name, value in {"kind": "sandbox" if sandbox else "production", "epoch": "1", "created_at": now}.items():

@@ -33,6 +33,7 @@ from gateway.fault import log_fault
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
+from gateway.ledger.holding import HELD
 from gateway.ledger.writer import Adopted
 from gateway.looks import Looks
 from gateway.queue import Queue, Reopener
@@ -42,6 +43,7 @@ from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16
 _PAUSE_SECONDS = 2.0
+_HELD = "SELECT value FROM meta WHERE name=?"
 _log = structlog.get_logger("gatehouse.recovery")
 
 
@@ -93,22 +95,22 @@ class Recovery:
             await self._sleep(_PAUSE_SECONDS)
 
     async def _adopted(self) -> list["_Left"]:
-        """Take over calls; queued ones go to the queue, denied ones end, the rest is to be settled."""
+        """Take over calls that are to be settled; denied ones end."""
         for approval in await self._approvals.refused():
             await self._queue.deny(await self._approvals.find(approval))
         left: list[_Left] = []
         while adopted := await self._database.adopt():
             now = self._clock.monotonic()
-            for call in adopted:
-                if call.status == "queued":
-                    self._queue.submit(call.call)
-                else:
-                    left.append(_Left(call, now))
+            left += [_Left(call, now) for call in adopted]
         if left:
             _log.info("recovery_started", calls=len(left))
         return left
 
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
+        if calls and await self._database.fetch(_HELD, (HELD,)) is not None:
+            # The ledger lost records: a call may have gone on in what was lost, also one that looks as if it was never
+            # sent. Whoever accepts the loss ends them.
+            return calls
         slots = asyncio.Semaphore(_PARALLEL)
 
         async def one(left: _Left) -> bool:
@@ -131,6 +133,9 @@ class Recovery:
     async def _settle(self, left: "_Left") -> bool:
         """Settle one call. Returns whether it is off the list."""
         call, status = left.adopted.call, left.adopted.status
+        if status == "queued":
+            self._queue.submit(call)
+            return True
         stored = await self._looks.find(left.adopted.tenant, left.adopted.environment, call)
         intents = await self._database.read(lambda rows: _intents_of(rows, call))
         opened: Opened | None = None
