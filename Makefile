@@ -52,6 +52,7 @@ wheel: install
 
 bench: install  ## Measure speed and size (under ten minutes)
 	$(BIN)/python -m bench.speed
+	$(BIN)/python -m bench.connectors
 
 chaos: install  ## Kill, cut and delay 200 concurrent writes per fault (under ten minutes)
 	$(BIN)/python -m bench.chaos

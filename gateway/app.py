@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -144,15 +145,16 @@ class Gateway:
         self.bodies = Bodies()
         self.events = Events(self.bodies)
         self._wire_state(clock, settings)
-        freshness = Freshness(clock.monotonic, alone=self.alone)
-        self.freezes = Freezes(freshness)
+        # By the machine's own clock: it is about what really passed, whatever time the gateway is told.
+        self.freshness = Freshness(time.monotonic, alone=self.alone)
+        self.freezes = Freezes(self.freshness)
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
         self.data_keys = DataKeys(self.database, self.bodies, keys.wrapper, clock)
         self.generation = Generation(
             self.database,
-            freshness,
+            self.freshness,
             [self.directory.refresh] if self.alone else [self.data_keys.load, self.directory.refresh],
-            clock.monotonic,
+            time.monotonic,
             self._announce,
         )
         if self.shared is not None:

@@ -44,6 +44,7 @@ from gateway.upstream.road import EffectUnanswered
 _PARALLEL = 16
 _PAUSE_SECONDS = 2.0
 _HELD = "SELECT value FROM meta WHERE name=?"
+_LOOK_SECONDS = 1.0
 _log = structlog.get_logger("gatehouse.recovery")
 
 
@@ -90,9 +91,12 @@ class Recovery:
                 waiting = await self._round(waiting + await self._adopted())
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
-            if not waiting and not self._database.shared:
+            if waiting:
+                await self._sleep(_PAUSE_SECONDS)
+            elif self._database.shared:
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
                 return
-            await self._sleep(_PAUSE_SECONDS)
 
     async def _adopted(self) -> list["_Left"]:
         """Take over calls that are to be settled; denied ones end."""
@@ -107,9 +111,7 @@ class Recovery:
         return left
 
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
-        if calls and await self._database.fetch(_HELD, (HELD,)) is not None:
-            # The ledger lost records: a call may have gone on in what was lost, also one that looks as if it was never
-            # sent. Whoever accepts the loss ends them.
+        if calls and not await self._may_settle():
             return calls
         slots = asyncio.Semaphore(_PARALLEL)
 
@@ -119,6 +121,16 @@ class Recovery:
 
         done = await asyncio.gather(*(one(left) for left in calls))
         return [left for left, settled in zip(calls, done, strict=True) if not settled]
+
+    async def _may_settle(self) -> bool:
+        """Whether nothing was lost: else a call may have gone on in what was, also one that looks as if never sent.
+
+        Whoever accepts the loss ends such calls.
+        """
+        try:
+            return await self._database.fetch(_HELD, (HELD,)) is None
+        except StateUnavailable:
+            return False
 
     async def _guarded(self, left: "_Left") -> bool:
         """Settle one call; a fault in it must not keep the others from being settled."""

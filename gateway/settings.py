@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         default=None, description="PEM file of the certificate authorities for Redis, besides the system's."
     )
     redis_timeout_ms: int = Field(
-        default=50, ge=5, le=5000, description="Milliseconds that a request waits for Redis before it goes on without."
+        default=50, ge=5, le=1000, description="Milliseconds that a request waits for Redis before it goes on without."
     )
     redis_prefix: str = Field(
         default="gatehouse",

@@ -438,5 +438,5 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
 def _said(error: BaseException) -> str:
     """Return an error's kind and first line: PostgreSQL's messages can quote values."""
     if isinstance(error, asyncpg.PostgresError):
-        return f"{type(error).__name__} ({error.sqlstate})"
+        return f"{type(error).__name__} ({getattr(error, 'sqlstate', None)})"
     return type(error).__name__

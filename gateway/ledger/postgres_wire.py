@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from math import ceil
 from typing import Any, TypeVar
 
 import asyncpg
@@ -51,7 +52,7 @@ async def connect(terms: Terms, application: str) -> Any:
     statement = str(int(terms.statement_seconds * 1000))
     return await asyncpg.connect(
         re.sub(r"^postgresql\+\w+://", "postgresql://", terms.url),
-        timeout=terms.connect_seconds,
+        timeout=ceil(terms.connect_seconds),
         command_timeout=terms.statement_seconds + 5,
         server_settings={
             "application_name": application,
