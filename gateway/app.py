@@ -14,7 +14,7 @@ from credentials import Road as TokenRoad
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
-from connectors.sdk.errors import SecretStoreUnavailable
+from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
 from gateway.admin.access_requests import AccessRequests
 from gateway.admin.agents import Agents
 from gateway.admin.audit import Audit
@@ -390,7 +390,7 @@ class Gateway:
     async def _last_checkpoint(self) -> None:
         try:
             await self._checkpoints.sign()
-        except SecretStoreUnavailable as error:
+        except (SecretStoreUnavailable, StateUnavailable) as error:
             # What follows the last checkpoint is signed by the next process.
             _log.warning("stopped_without_checkpoint", reason=error.detail)
 

@@ -141,6 +141,57 @@ async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, obj
 
 
 @app.command()
+def migrate(
+    source: Annotated[str, typer.Option("--from", help="Where the installation is: sqlite.")] = "sqlite",
+    target: Annotated[str, typer.Option("--to", help="Where it goes: postgresql, by GATEHOUSE_DATABASE_URL.")] = (
+        "postgresql"
+    ),
+    give_up: Annotated[
+        bool, typer.Option(help="Let the source start again; what was copied is of no use then.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Move a stopped embedded installation to PostgreSQL. Killed or failed, the same command goes on."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway import moving
+    from gateway.installation import Home, NotSetUp
+    from gateway.ledger.bodies import Unreadable
+    from gateway.ledger.sqlite import LedgerInUse
+
+    if (source, target) != ("sqlite", "postgresql"):
+        fail("Only --from sqlite --to postgresql can be moved.")
+    settings = read_settings()
+    home = Home(settings.home)
+    try:
+        if give_up:
+            asyncio.run(moving.give_up(settings, home))
+            show({"given_up": True}, json, "Given up: the embedded installation starts again.")
+            return
+        with steps() as step:
+            moved = asyncio.run(moving.move(settings, home, step))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (moving.NotMoved, NotSetUp, LedgerInUse, Unreadable, OSError, ValueError) as error:
+        fail(str(error))
+    at_vault = moved.credentials
+    told = {"to": moved.to, "rows": dict(moved.rows)} | (
+        {"credentials": {"moved": at_vault.moved, "newer_at_vault": at_vault.newer}} if at_vault is not None else {}
+    )
+    where = (
+        f"{at_vault.moved} credentials are at Vault; {at_vault.newer} were newer there and were left alone."
+        if at_vault is not None
+        else f"Credentials stay in {home.credentials}: replicas need Vault, or this same folder."
+    )
+    show(
+        told,
+        json,
+        f"Moved to {moved.to}: {sum(moved.rows.values())} rows, checked. {where}\nThe source starts no more.",
+    )
+
+
+@app.command()
 def openapi(
     write: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,
     check: Annotated[Path | None, typer.Option(help="Fail if this file is not the document.")] = None,
@@ -210,6 +261,23 @@ def progress(what: str) -> Generator[Callable[[int, int], None]]:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+@contextmanager
+def steps() -> Generator[Callable[[str, int, int], None]]:
+    """Show a bar for each step on a terminal, nothing elsewhere. A step takes its name, what is done, and the total."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+        known: dict[str, TaskID] = {}
+
+        def step(what: str, done: int, total: int) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=None)
+            bars.update(known[what], completed=done, total=total or None)
+
+        yield step
 
 
 def show(value: Mapping[str, object], json: bool, plain: str) -> None:

@@ -13,7 +13,7 @@ from gateway.answers import Answers
 from gateway.clock import Clock, SystemClock, stamp
 from gateway.cursor import Cursors
 from gateway.ending import ending_of
-from gateway.installation import Home, ledger_of, read_meta
+from gateway.installation import Home, check_not_moved, ledger_of, read_meta
 from gateway.journal import AlreadySettled, Journal
 from gateway.keys import Keys, opened_keys
 from gateway.ledger.bodies import Bodies
@@ -44,7 +44,7 @@ async def opened_ledger(settings: Settings, home: Home, clock: Clock | None = No
 
     Raises `NotSetUp`, `LedgerInUse`, `StateUnavailable`, `SecretStoreUnavailable`, `KeyRefused`, `Unreadable`.
     """
-    await read_meta(settings, home)
+    check_not_moved(await read_meta(settings, home))
     ledger = ledger_of(settings, home)
     await ledger.upgrade()
     async with opened_keys(settings, home) as keys:

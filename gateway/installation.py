@@ -17,6 +17,8 @@ from gateway.ledger.sqlite import take_lock
 from gateway.ledger.terms import Terms
 from gateway.settings import Settings
 
+MOVING_FROM, MOVING_TO, MOVED_TO = "moving_from", "moving_to", "migrated_to"
+
 
 class NotSetUp(Exception):
     """There is no installation here, or one of another kind."""
@@ -88,14 +90,16 @@ def load_master_key(settings: Settings, home: Home) -> MasterKey:
     return MasterKey.from_file(home.master_key)
 
 
+def terms_of(settings: Settings) -> Terms | None:
+    """Return where PostgreSQL is, None for an embedded ledger."""
+    if settings.database_url is None:
+        return None
+    return Terms(settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers)
+
+
 def ledger_of(settings: Settings, home: Home) -> Ledger:
     """Return where the installation's ledger lies."""
-    terms = None
-    if settings.database_url is not None:
-        terms = Terms(
-            settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers
-        )
-    return Ledger(home.ledger, home.path, terms)
+    return Ledger(home.ledger, home.path, terms_of(settings))
 
 
 async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
@@ -157,3 +161,19 @@ async def _first_rows(ledger: Ledger, derived: Derived, wrapped: bytes, *, sandb
 
     await ledger.run(rows)
     return f"gha_{id.removeprefix('tok_')}_{secret}"
+
+
+def check_not_moved(meta: Mapping[str, str]) -> None:
+    """Refuse to serve what was moved elsewhere, or is half moved. Raises `NotSetUp`."""
+    if MOVED_TO in meta:
+        raise NotSetUp(f"this installation was moved to {meta[MOVED_TO]}: serve it there (GATEHOUSE_DATABASE_URL)")
+    if MOVING_TO in meta:
+        raise NotSetUp(
+            f"this installation is being moved to {meta[MOVING_TO]}: go on with `gatehouse migrate --from sqlite --to"
+            " postgresql`, or give it up with `gatehouse migrate --give-up`"
+        )
+    if MOVING_FROM in meta:
+        raise NotSetUp(
+            "an installation is being moved into this database: finish that by"
+            " `gatehouse migrate --from sqlite --to postgresql`"
+        )

@@ -25,7 +25,7 @@ from gateway.approvals import Approval
 from gateway.clock import stamp
 from gateway.ids import new_id
 from gateway.installation import Home, ledger_of, set_up
-from gateway.keys import keys_of
+from gateway.keys import opened_keys
 from gateway.ledger.verify import Report, verify, verify_file
 from gateway.registry import Registry
 from gateway.settings import Settings
@@ -387,11 +387,12 @@ class World:
 
     async def check(self) -> Report:
         """Check it as it is, whether or not a gateway runs."""
-        signer = keys_of(self.settings, self.home).signer
         bodies, kept = self.gateway.bodies, self.home.checkpoint
-        if self.database is None:
-            return await asyncio.to_thread(verify_file, self.home.ledger, signer, kept, bodies)
-        return await ledger_of(self.settings, self.home).look(lambda rows: verify(rows, signer, kept, bodies))
+        async with opened_keys(self.settings, self.home) as keys:
+            if self.database is None:
+                return await asyncio.to_thread(verify_file, self.home.ledger, keys.signer, kept, bodies)
+            ledger = ledger_of(self.settings, self.home)
+            return await ledger.look(lambda rows: verify(rows, keys.signer, kept, bodies))
 
 
 def _insert(rows: Rows, table: str, values: Mapping[str, Any], at: str, *, versioned: bool = True) -> None:
