@@ -5,6 +5,7 @@ epoch. What happened after the backup is not in it, so its idempotency keys are 
 operator accepts that, and no call that the backup shows as unfinished is ever run again.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import orjson
 
+from gateway.audit import exported_keys
 from gateway.clock import SystemClock, stamp
 from gateway.epoch import end_unfinished, opened_ledger
-from gateway.installation import Home, NotSetUp, load_master_key
+from gateway.installation import Home, NotSetUp, load_master_key, place_of, read_meta
 from gateway.ledger.migrate import upgrade
 from gateway.ledger.sqlite import connect, take_lock
 from gateway.settings import Settings
@@ -33,8 +35,37 @@ class Restored:
     backup_of: str
 
 
+async def backup_beside(settings: Settings, home: Home, into: Path) -> dict[str, object]:
+    """Copy what an installation in PostgreSQL has beside its database: credentials that are not at Vault, the last
+    checkpoint, and the public keys that check it. The database itself is for `pg_dump` or base backups.
+
+    Raises `FileExistsError`, `NotSetUp`, `StateUnavailable`, `SecretStoreUnavailable`.
+    """
+    meta = await read_meta(settings, home)
+    public = await exported_keys(settings)
+    return await asyncio.to_thread(_copy_beside, settings, home, into, int(meta["epoch"]), public)
+
+
+def _copy_beside(settings: Settings, home: Home, into: Path, epoch: int, public: str) -> dict[str, object]:
+    into.mkdir(mode=0o700, parents=True)
+    copied: dict[str, int] = {}
+    if settings.vault_addr is None and home.credentials.exists():
+        copied[home.credentials.name] = _copy(home.credentials, into / home.credentials.name, None)
+    if home.checkpoint.exists():
+        copied[home.checkpoint.name] = (into / home.checkpoint.name).write_bytes(home.checkpoint.read_bytes())
+    copied["audit.pem"] = (into / "audit.pem").write_text(public)
+    manifest: dict[str, object] = {
+        "at": stamp(SystemClock().now()),
+        "bytes": copied,
+        "epoch": epoch,
+        "database": f"{place_of(str(settings.database_url))}: not in this copy",
+    }
+    (into / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    return manifest
+
+
 def backup(home: Home, into: Path, progress: Progress | None = None) -> dict[str, object]:
-    """Copy a live installation into a new folder. Everything answered before the call is in it.
+    """Copy a live embedded installation into a new folder. Everything answered before the call is in it.
 
     Raises `FileExistsError`, `NotSetUp`.
     """
@@ -55,6 +86,11 @@ async def restore(settings: Settings, home: Home, source: Path) -> Restored:
     Raises `LedgerInUse` while a gateway runs, `NotSetUp` where the folder holds no backup, `KeyRefused` or
     `Unreadable` under another master key.
     """
+    if settings.database_url is not None:
+        raise NotSetUp(
+            "the ledger is in PostgreSQL: restore the database by its own means, and credentials.db by hand where the"
+            " home has one; then `gatehouse restore --database-was-restored`"
+        )
     manifest_file = source / "manifest.json"
     if not manifest_file.exists():
         raise NotSetUp(f"{source} holds no backup")

@@ -75,17 +75,29 @@ def backup(
     into: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     json: Json = False,
 ) -> None:
-    """Copy the installation while it runs. The master key is not in the copy."""
-    from gateway.backup import backup as run
+    """Copy the installation while it runs. The master key is not in the copy, and PostgreSQL is for pg_dump."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway import backup as backups
     from gateway.installation import Home, NotSetUp
 
     settings = read_settings()
+    home, words = Home(settings.home), f"Backed up to {into}."
     try:
-        with progress("Copying") as step:
-            manifest = run(Home(settings.home), into, step)
-    except (NotSetUp, OSError) as error:
+        if settings.database_url is not None:
+            manifest = asyncio.run(backups.backup_beside(settings, home, into))
+            words += (
+                "\nThe ledger is in PostgreSQL and NOT in this copy: back the database up by pg_dump or base backups."
+            )
+        else:
+            with progress("Copying") as step:
+                manifest = backups.backup(home, into, step)
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (NotSetUp, OSError, ValueError) as error:
         fail(str(error))
-    show(manifest, json, f"Backed up to {into}.")
+    show(manifest, json, words)
 
 
 @app.command()

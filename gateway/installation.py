@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from credentials import MasterKey
 from sqlalchemy import Connection as Rows
@@ -100,6 +101,12 @@ def terms_of(settings: Settings) -> Terms | None:
 def ledger_of(settings: Settings, home: Home) -> Ledger:
     """Return where the installation's ledger lies."""
     return Ledger(home.ledger, home.path, terms_of(settings))
+
+
+def place_of(url: str) -> str:
+    """Return where a database is, without who logs in."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:

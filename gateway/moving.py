@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 import orjson
 from credentials import CredentialStore, EmbeddedStore, VersionConflict
@@ -19,7 +18,7 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import func, select, text
 
 from gateway.clock import SystemClock, stamp
-from gateway.installation import MOVED_TO, MOVING_FROM, MOVING_TO, Home, NotSetUp, ledger_of, terms_of
+from gateway.installation import MOVED_TO, MOVING_FROM, MOVING_TO, Home, NotSetUp, ledger_of, place_of, terms_of
 from gateway.keys import Keys, opened_keys
 from gateway.ledger import copying
 from gateway.ledger.bodies import Bodies
@@ -281,12 +280,6 @@ async def move_credentials(source: EmbeddedStore, target: CredentialStore, told:
     finally:
         await source.close()
     return MovedCredentials(moved, newer)
-
-
-def place_of(url: str) -> str:
-    """Return where a database is, without who logs in."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
 def _check(settings: Settings, home: Home) -> None:

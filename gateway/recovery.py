@@ -82,6 +82,7 @@ class Recovery:
         self._approvals = approvals
         self._clock = clock
         self._sleep = sleep
+        self._held = False
 
     async def run(self) -> None:
         """Settle what was left, and go on looking where others may leave more."""
@@ -91,9 +92,9 @@ class Recovery:
                 waiting = await self._round(waiting + await self._adopted())
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
-            if waiting:
+            if waiting and not self._held:
                 await self._sleep(_PAUSE_SECONDS)
-            elif self._database.shared:
+            elif waiting or self._database.shared:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
                 return
@@ -128,9 +129,10 @@ class Recovery:
         Whoever accepts the loss ends such calls.
         """
         try:
-            return await self._database.fetch(_HELD, (HELD,)) is None
+            self._held = await self._database.fetch(_HELD, (HELD,)) is not None
         except StateUnavailable:
             return False
+        return not self._held
 
     async def _guarded(self, left: "_Left") -> bool:
         """Settle one call; a fault in it must not keep the others from being settled."""

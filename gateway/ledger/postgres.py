@@ -342,9 +342,9 @@ class PostgresDatabase:
                 row = await self._wire.fetchrow(_OUR_HEAD, self.writer)
                 found = (row[0], bytes(row[1])) if row is not None else (-1, b"")
                 await self._hold_if_lost(found)
-            except (*DISCONNECTED, *TRY_AGAIN):
+            except (*DISCONNECTED, asyncpg.PostgresError) as error:  # whatever it says, it may say better later
                 if self._closed:
-                    raise
+                    raise error if isinstance(error, DISCONNECTED) else ConnectionError(_said(error)) from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:

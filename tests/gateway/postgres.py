@@ -36,6 +36,24 @@ async def create_or_skip(template: str | None = None) -> str:
         pytest.skip(f"PostgreSQL does not answer at {SERVER}: {error}")
 
 
+async def copy(name: str) -> str:
+    """Copy a database as it is now, and return the copy's name. Who is connected is thrown out for that time."""
+    await _run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    await end_connections(name)
+    made = await create(name)
+    await _run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    return made
+
+
+async def put_in_place(older: str, name: str) -> None:
+    """Let an older copy take a database's place, as a failover to a standby that lagged does. What was there goes."""
+    await _run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    lost = f"{name}_lost"
+    await rename(name, lost)
+    await rename(older, name)
+    await drop(lost)
+
+
 async def rename(name: str, to: str) -> None:
     """Give a database another name, and end who is connected to it."""
     await _run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
