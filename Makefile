@@ -7,7 +7,7 @@ WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check format lint types wheel openapi bench chaos pins clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ run: install  ## Start the gateway with vendor simulators on 127.0.0.1:8080
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests
+shared: install  ## Run the gateway's tests again, over PostgreSQL
+	GATEHOUSE_TESTS_LEDGER=postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not embedded" tests/gateway \
+	  --ignore tests/gateway/state --ignore tests/gateway/commands --ignore tests/gateway/test_schemathesis.py \
+	  --ignore tests/gateway/test_contract.py --ignore tests/gateway/test_packages.py
+
+check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests, over both ledgers
 	$(BIN)/python -m pytest -n $(WORKERS)
+	$(MAKE) shared
 
 format: install
 	$(BIN)/ruff format --check .

@@ -107,9 +107,9 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        from gateway.ledger.postgres_wire import DISCONNECTED
+        from gateway.ledger.postgres_wire import is_disconnected
 
-        if isinstance(error, DISCONNECTED):
+        if is_disconnected(error):
             raise StateUnavailable(f"The ledger cannot be reached: {type(error).__name__}.") from error
         raise
 

@@ -286,15 +286,15 @@ class PostgresDatabase:
         assert record.job is not None
         assert self._connection is not None
         await wire.execute("SAVEPOINT job")
+        ended = await write_rows(wire, [record])
+        outcome: Outcome | None = ended[0] if ended else Written()
         try:
-            ended = await write_rows(wire, [record])
-            outcome: Outcome | None = ended[0] if ended else Written()
             if isinstance(outcome, Written):
                 outcome = Written(await self._connection.run_sync(record.job))
                 events += [self._linked(event) for event in record.events]
         except Exception as error:
-            if isinstance(error, DISCONNECTED) or is_disconnected(error):
-                raise
+            if wire.is_closed() or (isinstance(error, DBAPIError) and is_disconnected(error)):
+                raise ConnectionError("the database went away under a job") from error
             await wire.execute("ROLLBACK TO SAVEPOINT job")
             self._head = head
             del events[place:]
@@ -370,7 +370,10 @@ class PostgresDatabase:
             raise ConnectionError("the ledger could not be looked at") from error  # to be tried again
 
     async def _connect(self) -> None:
-        connection = await self._engine.connect()
+        try:
+            connection = await self._engine.connect()
+        except DBAPIError as error:
+            raise ConnectionError("the database refused a connection") from error
         # Transactions are begun and ended here by hand, around the statements of many records.
         self._connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         self._wire = await raw_of(self._connection)

@@ -83,7 +83,9 @@ async def raw_of(connection: AsyncConnection) -> Any:
 
 
 def is_disconnected(error: BaseException) -> bool:
-    """Whether SQLAlchemy reports that the connection is gone."""
+    """Whether an error says that the connection is gone, or could not be made."""
+    if isinstance(error, DISCONNECTED):
+        return True
     return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(_cause(error), DISCONNECTED))
 
 
@@ -120,6 +122,8 @@ class Readers:
 
     async def fetch(self, statement: str, parameters: tuple[Any, ...], tenant: str | None) -> tuple[Any, ...] | None:
         """Return the first row. A connection that broke since it was last used is replaced once."""
+        if any(isinstance(value, str) and "\x00" in value for value in parameters):
+            return None  # PostgreSQL keeps no such text, so no row can have it
         numbered = _numbered(statement)
         for again in (True, False):
             try:

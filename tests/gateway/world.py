@@ -119,6 +119,8 @@ class World:
             telemetry=self.telemetry,
             sleep=self.clock.sleep,
         )
+        # There is one gateway here, and on a busy machine its loop may stand still for longer than replicas may.
+        self.gateway.freshness._alone = True
         await self.gateway.start()
 
     async def stop(self) -> None:
