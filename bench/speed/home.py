@@ -15,7 +15,7 @@ from gateway.admin.directory import digest_of
 from gateway.clock import SystemClock, stamp
 from gateway.ids import new_id
 from gateway.installation import Derived, Home, load_master_key, set_up
-from gateway.ledger.bodies import Bodies
+from gateway.ledger.wrapping import MasterKeyWrapper
 from gateway.settings import Settings
 
 TENANT, ENVIRONMENT = "bench", "prod"
@@ -68,7 +68,7 @@ def _fill(
 ) -> None:
     at = stamp(SystemClock().now())
     place = (TENANT, ENVIRONMENT)
-    wrapped = Bodies(derived.bodies).new_key(TENANT)
+    wrapped = asyncio.run(MasterKeyWrapper(derived.bodies).new(TENANT, 1)).wrapped
     _insert(raw, "tenants", "id, title, domains, version, created_at", [(TENANT, "Bench", "[]", 1, at)])
     _insert(raw, "environments", "tenant, environment, title, version, created_at", [(*place, "Bench", 1, at)])
     _insert(raw, "data_keys", "tenant, number, wrapped, created_at", [(TENANT, 1, wrapped, at)])

@@ -118,7 +118,7 @@ class Readers:
         try:
             async with self._engine.connect() as connection, connection.begin():
                 return await connection.run_sync(scoped)
-        except (*DISCONNECTED, DBAPIError) as error:
+        except (*DISCONNECTED, asyncpg.PostgresError, DBAPIError) as error:
             raise _unreadable(error) from error
 
     async def fetch(self, statement: str, parameters: tuple[Any, ...], tenant: str | None) -> tuple[Any, ...] | None:
