@@ -95,9 +95,13 @@ def ledger_of(settings: Settings, home: Home) -> Ledger:
     terms = None
     if settings.database_url is not None:
         terms = Terms(
-            settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers
+            settings.database_url,
+            statement_seconds=settings.database_seconds,
+            readers=settings.database_readers,
+            lease_seconds=settings.lease_seconds,
+            waiting_bytes=settings.ledger_waiting_mib * 1024 * 1024,
         )
-    return Ledger(home.ledger, home.path, terms)
+    return Ledger(home.ledger, home.path, terms, settings.ledger_waiting_mib * 1024 * 1024)
 
 
 def signer_of(settings: Settings, home: Home, derived: Derived) -> Signer:

@@ -79,24 +79,41 @@ class Recovery:
         self._approvals = approvals
         self._clock = clock
         self._sleep = sleep
+        self._leaving = False
+        self._settling = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls are being settled."""
+        return self._settling
+
+    def leave(self) -> None:
+        """Take over no more calls."""
+        self._leaving = True
 
     async def run(self) -> None:
         """Settle what was left, and go on looking where others may leave more."""
         waiting: list[_Left] = []
-        while True:
+        while not self._leaving:
+            self._settling = True
             try:
-                waiting = await self._round(waiting + await self._adopted())
+                await self._adopt(waiting)
+                waiting = await self._round(waiting)
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
+            except Exception as error:  # nobody else settles what this process has taken over
+                log_fault(error, "")
+            finally:
+                self._settling = False
             if not waiting and not self._database.shared:
                 return
             await self._sleep(_PAUSE_SECONDS)
 
-    async def _adopted(self) -> list["_Left"]:
-        """Take over calls; queued ones go to the queue, denied ones end, the rest is to be settled."""
+    async def _adopt(self, left: list["_Left"]) -> None:
+        """Take over calls; queued ones go to the queue, denied ones end, the rest is added to what is to be settled."""
+        before = len(left)
         for approval in await self._approvals.refused():
             await self._queue.deny(await self._approvals.find(approval))
-        left: list[_Left] = []
         while adopted := await self._database.adopt():
             now = self._clock.monotonic()
             for call in adopted:
@@ -104,9 +121,8 @@ class Recovery:
                     self._queue.submit(call.call)
                 else:
                     left.append(_Left(call, now))
-        if left:
-            _log.info("recovery_started", calls=len(left))
-        return left
+        if len(left) > before:
+            _log.info("recovery_started", calls=len(left) - before)
 
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
         slots = asyncio.Semaphore(_PARALLEL)

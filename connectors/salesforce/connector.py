@@ -133,9 +133,7 @@ salesforce = Connector(
             single_use_refresh=True,
             discover=_ROOT,
         ),
-        _assertion(
-            "jwt", "https://login.salesforce.com", "JWT of an approved app"
-        ),
+        _assertion("jwt", "https://login.salesforce.com", "JWT of an approved app"),
         _assertion("jwt_sandbox", "https://test.salesforce.com", "JWT of an approved app, sandbox"),
         ClientCredentials(
             token_url=_TOKEN,

@@ -21,12 +21,16 @@ ResultT = TypeVar("ResultT")
 
 
 class Ledger:
-    """Where a ledger lies. `terms` are those of PostgreSQL, None for the file; `home` has the writers' locks."""
+    """Where a ledger lies. `terms` are those of PostgreSQL, None for the file; `home` has the writers' locks.
 
-    def __init__(self, file: Path, home: Path, terms: Terms | None) -> None:
+    `waiting_bytes` are the records that may wait for the file.
+    """
+
+    def __init__(self, file: Path, home: Path, terms: Terms | None, waiting_bytes: int = 64 * 1024 * 1024) -> None:
         self._file = file
         self._home = home
         self._terms = terms
+        self._waiting_bytes = waiting_bytes
 
     @property
     def shared(self) -> bool:
@@ -36,7 +40,7 @@ class Ledger:
     def database(self) -> Database:
         """Return the ledger as the gateway uses it, not yet opened."""
         if self._terms is None:
-            return SqliteDatabase(self._file)
+            return SqliteDatabase(self._file, waiting_bytes=self._waiting_bytes)
         from gateway.ledger.postgres import PostgresDatabase
 
         return PostgresDatabase(self._terms, self._home / "writers")
