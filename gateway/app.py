@@ -133,7 +133,10 @@ class Gateway:
         self.registry = registry or load(settings.connectors)
         self.telemetry = telemetry or Telemetry(ratio=settings.trace_ratio, exporter=otlp_exporter())
         self._transport = transport or AiohttpTransport(
-            opened=settings.opened(), tls=tls_of(settings), proxy=settings.outbound_proxy
+            opened=settings.opened(),
+            tls=tls_of(settings),
+            limit=settings.connections_per_host,
+            proxy=settings.outbound_proxy,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._answering: set[asyncio.Task[Answer]] = set()
@@ -204,7 +207,10 @@ class Gateway:
 
     def _wire_road(self, clock: Clock, settings: Settings) -> None:
         self.token_road = TokenRoad(
-            opened=settings.opened(), plain_http_loopback=opens_loopback(settings.opened()), tls=tls_of(settings)
+            opened=settings.opened(),
+            plain_http_loopback=opens_loopback(settings.opened()),
+            tls=tls_of(settings),
+            proxy=settings.outbound_proxy,
         )
         self.tokens = Tokens(self.store, road=self.token_road, clock=clock.now)
         self.connection_tokens = ConnectionTokens(self.tokens)
@@ -505,6 +511,7 @@ class Gateway:
             await web.SockSite(self._runner, one, backlog=1024).start()
         self.url = url_of(self._listening[0])
         if self._handed:
+            _log.info("listening", url=self.url)
             return
         metrics = web.Application()
         metrics.add_routes([web.get("/metrics", self._metrics)])

@@ -73,7 +73,15 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."
     )
-    outbound_proxy: str | None = Field(default=None, description="URL of a proxy that requests to vendors go through.")
+    outbound_proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+/?$",
+        description="URL of a proxy that requests to vendors go through, but those to loopback and opened networks.",
+        repr=False,
+    )
+    connections_per_host: int = Field(
+        default=64, ge=1, le=4096, description="Connections to one host of a vendor, from one process."
+    )
     ca_file: Path | None = Field(
         default=None, description="PEM file of further certificate authorities for vendors' hosts."
     )

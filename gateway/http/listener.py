@@ -9,6 +9,7 @@ a second, and hears from the closed port that nobody is there; nothing was sent 
 import ctypes
 import socket
 import struct
+from collections.abc import Sequence
 
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER, which Python's socket module does not name
 _BACKLOG = 1024
@@ -50,7 +51,7 @@ def _listen(family: int, address: object) -> socket.socket:
     return made
 
 
-def inherited(descriptors: list[int]) -> list[socket.socket]:
+def inherited(descriptors: Sequence[int]) -> list[socket.socket]:
     """Return the listening sockets that a parent process handed down."""
     made = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     for one in made:
