@@ -89,7 +89,7 @@ class Load:
     async def _lane(self, lane: int) -> None:
         number = 0
         while not self._ended.is_set():
-            key = f"lane {lane} number {number}"
+            key = f"lane-{lane}-{number}"
             try:
                 status, body = await self._fleet.create(self._url, key)
                 (self.written if (status, body.get("status")) == (200, "succeeded") else self.failed).append(
