@@ -128,7 +128,7 @@ def restore(
     show(told, json, words)
 
 
-async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, object], str]:
+async def _restored(source: Path | None, *, accept: bool) -> tuple[Mapping[str, object], str]:
     """Restore, and return what was done for programs and in words."""
     from gateway import backup, epoch
     from gateway.installation import Home
