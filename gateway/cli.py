@@ -318,7 +318,11 @@ def fail(message: str) -> NoReturn:
 def main() -> None:
     """Run the command line. Serving needs none of the admins' commands, which take time and memory to import."""
     if sys.argv[1:2] != ["serve"]:
+        import structlog
+
         from gateway.commands import register
 
+        # Standard output is for what a command answers, which programs read.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         register(app)
     app()
