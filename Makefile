@@ -7,10 +7,10 @@ WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test shared check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check deploy-check format lint types wheel openapi bench chaos pins clean
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Install everything into .venv
 
@@ -35,6 +35,9 @@ shared: install  ## Run the gateway's tests again, over PostgreSQL
 check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests, over both ledgers
 	$(BIN)/python -m pytest -n $(WORKERS)
 	$(MAKE) shared
+
+deploy-check: install  ## Look at the image, the composition, the chart and the operations page
+	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
 
 format: install
 	$(BIN)/ruff format --check .

@@ -46,9 +46,16 @@ def serve(
 
 @app.command()
 def init(
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the first operator token, which is then not shown.")
+    ] = None,
+    if_needed: Annotated[bool, typer.Option(help="Leave an installation that is there already as it is.")] = False,
     json: Json = False,
 ) -> None:
-    """Set up a production installation and show its first operator token, once."""
+    """Set up a production installation and show its first operator token, once.
+
+    A token of your own is gha_<26 of 0-9a-z>_<43 to 128 of A-Za-z0-9_->.
+    """
     import asyncio
 
     from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
@@ -57,11 +64,21 @@ def init(
     settings = read_settings()
     home = Home(settings.home)
     try:
-        token = asyncio.run(set_up(settings, home, sandbox=False))
+        given = token_file.read_text().strip() if token_file is not None else None
+        token = asyncio.run(set_up(settings, home, sandbox=False, token=given))
+    except FileExistsError as error:
+        if not if_needed:
+            fail(str(error))
+        show({"home": str(home.path), "operator_token": None}, json, f"Nothing to do: {error}.")
+        return
     except SecretStoreUnavailable as error:
         fail(f"{error.detail} {error.hint or ''}".strip())
     except (OSError, ValueError, StateUnavailable) as error:
         fail(str(error))
+    if given is not None:
+        shown = {"home": str(home.path), "operator_token": None}
+        show(shown, json, f"Set up {home.path}. The first operator token is the one in {token_file}.")
+        return
     show(
         {"home": str(home.path), "operator_token": token},
         json,

@@ -1,6 +1,7 @@
 """The home of an installation: its ledger (there or in PostgreSQL), its keys, and how it is first set up."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from gateway.ledger.sqlite import take_lock
 from gateway.ledger.terms import Terms
 from gateway.settings import Settings
 
+_TOKEN = re.compile(r"gha_[0-9a-z]{26}_[A-Za-z0-9_-]{43,128}")
 MOVING_FROM, MOVING_TO, MOVED_TO = "moving_from", "moving_to", "migrated_to"
 
 
@@ -95,7 +97,12 @@ def terms_of(settings: Settings) -> Terms | None:
     """Return where PostgreSQL is, None for an embedded ledger."""
     if settings.database_url is None:
         return None
-    return Terms(settings.database_url, statement_seconds=settings.database_seconds, readers=settings.database_readers)
+    return Terms(
+        settings.database_url,
+        settings.database_password(),
+        statement_seconds=settings.database_seconds,
+        readers=settings.database_readers,
+    )
 
 
 def ledger_of(settings: Settings, home: Home) -> Ledger:
@@ -109,11 +116,15 @@ def place_of(url: str) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
 
 
-async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock | None = None) -> str:
-    """Set up an installation and return its first operator token, which is shown once.
+async def set_up(
+    settings: Settings, home: Home, *, sandbox: bool, token: str | None = None, clock: Clock | None = None
+) -> str:
+    """Set up an installation and return its first operator token: the given one, or a new one, which is shown once.
 
-    Raises `FileExistsError` where there is one already, `LedgerInUse`, `StateUnavailable`, `SecretStoreUnavailable`.
+    Raises `FileExistsError` where there is one already, `ValueError` for a token that is none, `LedgerInUse`,
+    `StateUnavailable`, `SecretStoreUnavailable`.
     """
+    id, secret = _parts(token)
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = ledger_of(settings, home)
     if await ledger.meta():
@@ -128,7 +139,7 @@ async def set_up(settings: Settings, home: Home, *, sandbox: bool, clock: Clock 
     try:
         await ledger.upgrade()
         now = stamp((clock or SystemClock()).now())
-        return await _first_rows(ledger, keys.derived, wrapped, sandbox=sandbox, now=now)
+        return await _first_rows(ledger, keys.derived, wrapped, id, secret, sandbox=sandbox, now=now)
     finally:
         if lock is not None:
             os.close(lock)
@@ -146,10 +157,20 @@ async def read_meta(settings: Settings, home: Home) -> Mapping[str, str]:
     return meta
 
 
-async def _first_rows(ledger: Ledger, derived: Derived, wrapped: bytes, *, sandbox: bool, now: str) -> str:
-    from gateway.admin.directory import digest_of
+def _parts(token: str | None) -> tuple[str, str]:
+    """Return id and secret of a token. A given one must be as hard to guess as one that is made here."""
+    if token is None:
+        return new_id("tok"), secrets.token_urlsafe(32)
+    if _TOKEN.fullmatch(token) is None:
+        raise ValueError("the operator token must be gha_<26 of 0-9a-z>_<43 to 128 of A-Za-z0-9_->, drawn at random")
+    _, id, secret = token.split("_", 2)
+    return f"tok_{id}", secret
 
-    id, secret = new_id("tok"), secrets.token_urlsafe(32)
+
+async def _first_rows(
+    ledger: Ledger, derived: Derived, wrapped: bytes, id: str, secret: str, *, sandbox: bool, now: str
+) -> str:
+    from gateway.admin.directory import digest_of
 
     def rows(connection: Rows) -> None:
         for name, value in {"kind": "sandbox" if sandbox else "production", "epoch": "1", "created_at": now}.items():

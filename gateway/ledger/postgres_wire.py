@@ -52,6 +52,7 @@ async def connect(terms: Terms, application: str) -> Any:
     statement = str(int(terms.statement_seconds * 1000))
     return await asyncpg.connect(
         re.sub(r"^postgresql\+\w+://", "postgresql://", terms.url),
+        password=terms.password,
         timeout=ceil(terms.connect_seconds),
         command_timeout=terms.statement_seconds + 5,
         server_settings={

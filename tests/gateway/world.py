@@ -119,8 +119,9 @@ class World:
             telemetry=self.telemetry,
             sleep=self.clock.sleep,
         )
-        # There is one gateway here, and on a busy machine its loop may stand still for longer than replicas may.
-        self.gateway.freshness._alone = True
+        if self.database is not None:
+            # There is one gateway here, and on a busy machine its loop may stand still for longer than replicas may.
+            self.gateway.freshness._alone = True
         await self.gateway.start()
 
     async def stop(self) -> None:
