@@ -151,7 +151,7 @@ def restore(
     show(told, json, words)
 
 
-async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, object], str]:
+async def _restored(source: Path | None, *, accept: bool) -> tuple[Mapping[str, object], str]:
     """Restore, and return what was done for programs and in words."""
     from gateway import backup, epoch
     from gateway.installation import Home
@@ -341,7 +341,11 @@ def fail(message: str) -> NoReturn:
 def main() -> None:
     """Run the command line. Serving needs none of the admins' commands, which take time and memory to import."""
     if sys.argv[1:2] != ["serve"]:
+        import structlog
+
         from gateway.commands import register
 
+        # Standard output is for what a command answers, which programs read.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         register(app)
     app()
