@@ -27,6 +27,7 @@ from gateway.upstream.recording import request_data
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _SETTLE_TRIES = 5
+_SETTLE_LATER_SECONDS = 2.0
 
 
 class Executor:
@@ -43,6 +44,7 @@ class Executor:
         freezes: Freezes,
         files: Files,
         answers: Answers,
+        spawn: Callable[[Awaitable[None]], object],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._clock = clock
@@ -53,6 +55,7 @@ class Executor:
         self._freezes = freezes
         self._files = files
         self._answers = answers
+        self._spawn = spawn
         self._sleep = sleep
 
     async def run(self, judged: Judged) -> Answer:
@@ -206,16 +209,32 @@ class Executor:
         raise error
 
     async def _finish(self, call: Opened, answer: Answer, ending: Ending) -> None:
-        """Make the end durable before anybody hears of it; try for a while where the disk refuses."""
+        """Make the end durable before anybody hears of it; try for a while where the disk refuses.
+
+        After that the caller hears that it is not known, and the end is written once the ledger is back.
+        """
         for attempt in range(_SETTLE_TRIES):
             try:
                 await self._journal.finish(call, answer, ending)
             except StateUnavailable:
                 if attempt == _SETTLE_TRIES - 1:
+                    self._spawn(self._finish_later(call, answer, ending))
                     raise
                 await self._sleep(0.2 * 2**attempt)
             else:
                 return
+
+    async def _finish_later(self, call: Opened, answer: Answer, ending: Ending) -> None:
+        """Go on trying: nobody else may settle a call of a process that lives."""
+        while True:
+            await self._sleep(_SETTLE_LATER_SECONDS)
+            try:
+                await self._journal.finish(call, answer, ending)
+            except StateUnavailable:
+                continue
+            except AlreadySettled:  # somebody took this process for ended, and the call over
+                pass
+            return
 
 
 def _our_fault(judged: Judged, *, handed_over: bool) -> ActionError:
