@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.custom_fields import NOTICE, CustomFieldBook
 from gateway.errand import Errands
 from gateway.registry import Registry
+from scopes.grant import covering, patterns
 
 
 class Describer:
@@ -35,14 +36,18 @@ class Describer:
         """Return an action that the agent may call. Raises `ActionNotFound`.
 
         `custom_fields` is empty where the action has none, where its fields depend on a kind of record that `kind`
-        does not name, and where it is not said which of several connections is meant. Where the vendor cannot be
-        asked, it says why.
+        does not name or that no grant's resources reach, and where it is not said which of several connections is
+        meant. Where the vendor cannot be asked, it says why.
         """
-        action, connections = self._catalogue.find(principal, name, self._clock.now(), connection)
+        now = self._clock.now()
+        action, connections = self._catalogue.find(principal, name, now, connection)
         shown = full(action, connections)
         fact = action.custom
         of_kind = kind if fact is None or not isinstance(fact.kind, str) else fact.kind
         if fact is None or of_kind is None or len(connections) != 1:
+            return shown
+        bounds = patterns(covering(principal.grants, connection=connections[0].id, scopes=action.scopes, now=now))
+        if bounds is not None and not fact.within(of_kind, bounds):
             return shown
         member = {"member": "/" + fact.member}
         try:

@@ -15,7 +15,7 @@ import structlog
 from gateway.app import Gateway
 from gateway.channel import WorkerSide
 from gateway.http.listener import inherited
-from gateway.installation import Home, NotSetUp, read_meta
+from gateway.installation import Home, NotSetUp, check_not_moved, read_meta
 from gateway.ledger.sqlite import take_lock
 from gateway.sandbox import how_to_try, prepare, sandbox_settings, seed, write_private
 from gateway.settings import Settings
@@ -102,7 +102,9 @@ async def _supervised(settings: Settings, arguments: Sequence[str]) -> None:
 
 async def _production(settings: Settings, handed: Handed | None) -> None:
     home = Home(settings.home)
-    if (await read_meta(settings, home)).get("kind") == "sandbox":
+    meta = await read_meta(settings, home)
+    check_not_moved(meta)
+    if meta.get("kind") == "sandbox":
         raise NotSetUp(f"{home.path} holds a sandbox; serve it with --sandbox, or name another folder (GATEHOUSE_HOME)")
     gateway = Gateway(settings, listening=inherited(handed.listening) if handed else ())
     await gateway.start()

@@ -8,6 +8,8 @@ from pathlib import Path
 NEEDED = (
     "gateway/cli.py",
     "gateway/ledger/migrations/versions/0001_first.py",
+    "gateway/state/settle.lua",
+    "gateway/state/presence.lua",
     "connectors/github/connector.py",
     "scopes/scope.py",
     "credentials/tokens.py",

@@ -6,6 +6,7 @@ Source: REST API Developer Guide v67.0, "sObject Describe"; Object Reference for
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, Field, JsonValue, StringConstraints
@@ -15,6 +16,7 @@ from connectors.salesforce.ids import long_id
 from connectors.salesforce.names import plain
 from connectors.salesforce.object import FieldFacts, described
 from connectors.sdk import CustomField, CustomFields, Upstream, choice
+from scopes.constraint import resource_matches
 
 _LARGEST = 10**18
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
@@ -125,14 +127,20 @@ def _object(what: Any) -> str:
     return str(what.object)
 
 
-NEW = CustomFields("fields", read=read_new, kind=_object, vendor_scopes=API_SCOPE)
-CHANGES = CustomFields("fields", read=read_changes, kind=_object, vendor_scopes=API_SCOPE)
-BOTH = CustomFields("fields", read=read_both, kind=_object, vendor_scopes=API_SCOPE)
-NEW_ONES = CustomFields("records/*", read=read_new, kind=_object, vendor_scopes=API_SCOPE)
-CHANGED_ONES = CustomFields("records/*/fields", read=read_changes, kind=_object, vendor_scopes=API_SCOPE)
-BOTH_ONES = CustomFields("records/*", read=read_both, kind=_object, vendor_scopes=API_SCOPE)
+def _reached(kind: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern is about records of an object: `Account`, `Account/*`, `*`."""
+    return any(resource_matches(pattern.partition("/")[0].lower(), kind.lower()) for pattern in patterns)
+
+
+_dynamic = partial(CustomFields, kind=_object, vendor_scopes=API_SCOPE, within=_reached)
+NEW = _dynamic("fields", read=read_new)
+CHANGES = _dynamic("fields", read=read_changes)
+BOTH = _dynamic("fields", read=read_both)
+NEW_ONES = _dynamic("records/*", read=read_new)
+CHANGED_ONES = _dynamic("records/*/fields", read=read_changes)
+BOTH_ONES = _dynamic("records/*", read=read_both)
 
 
 def more_of(name: str, read: Callable[..., Any]) -> CustomFields:
     """Return the further fields of an action that fixes its object."""
-    return CustomFields("fields", read=read, kind=name, vendor_scopes=API_SCOPE)
+    return CustomFields("fields", read=read, kind=name, vendor_scopes=API_SCOPE, within=_reached)

@@ -33,6 +33,11 @@ class CustomField:
     required: bool = False
 
 
+def _any_pattern(kind: str, patterns: Sequence[str]) -> bool:
+    del kind
+    return bool(patterns)
+
+
 ReadsFields = Callable[[Upstream, str], Awaitable[Sequence[CustomField]]]
 
 
@@ -43,13 +48,15 @@ class CustomFields:
     `member` names the member; `*` stands for every item of a list: `issues/*/custom_fields`. `read(api, kind)` sends
     GET requests only. `kind` says of what the fields are, where a vendor has several kinds of record: a constant, or
     a function of the typed input. `vendor_scopes` are what reading them needs at the vendor: a connection without
-    them leaves the checking to the vendor.
+    them leaves the checking to the vendor. `within(kind, patterns)` says whether the resources that grants name reach
+    records of a kind: an agent is shown the fields of no others.
     """
 
     member: str
     read: ReadsFields
     kind: str | Callable[[Any], str] = ""
     vendor_scopes: frozenset[str] = frozenset()
+    within: Callable[[str, Sequence[str]], bool] = _any_pattern
 
 
 def choice(values: Sequence[str]) -> Any:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`url` may hold a password: it is never shown. Times are seconds; `readers` are connections.
+    """`url` may hold a password, `password` goes before it; neither is shown.
 
-    A process that does not write for as long as the lease is taken for ended by the others.
+    Times are seconds; `readers` are connections. A process that does not write for as long as the lease is taken for
+    ended by the others.
     """
 
     url: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
     connect_seconds: float = 5.0
     statement_seconds: float = 30.0
     readers: int = 8

@@ -92,12 +92,12 @@ class RedisLimiter:
         """Take what a vendor's answer said of its budgets."""
         desk = self._desk(tenant)
         for quota in quotas:
-            desk.learn(connection, quota, self._now())
+            desk.vendors.learn(connection, quota, self._now())
 
     def pause(self, tenant: str, connection: str, seconds: float, reason: str) -> None:
         """Let all replicas wait for a vendor that refused: told at once."""
         desk = self._desk(tenant)
-        desk.pause(connection, seconds, reason, self._now())
+        desk.vendors.pause(connection, seconds, reason, self._now())
         self._wake(desk)
 
     async def sweep(self) -> None:
@@ -137,18 +137,20 @@ class RedisLimiter:
 
     async def _settle(self, desk: Desk) -> None:
         """Ask Redis one thing after the other while anybody waits."""
+        request = None
         try:
             request = desk.request(self._now())
             while request is not None:
                 answer = await self._client.run(self._script, request.keys, request.body)
                 if answer is None:
-                    desk.lost(request)
                     break
                 desk.answered(request, answer, self._now())
                 desk.serve(self._now())
                 request = desk.request(self._now()) if desk.waiting else None
         finally:
             desk.busy = False
+            if request is not None:  # whatever ended this, nobody may wait for ever
+                desk.lost(request)
             waiting, desk.waiting = desk.waiting, []
             desk.turn_away(waiting)
 

@@ -5,7 +5,6 @@ may have run, and giving units back a second time would make units out of nothin
 """
 
 import asyncio
-import math
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -19,7 +18,7 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gateway.state.address import Form, RedisAddress
 
@@ -27,6 +26,9 @@ _log: Any = structlog.get_logger("gatehouse.redis")
 _AT_ONCE = 16
 _TRY_AGAIN_SECONDS = 0.25
 _TRY_SECONDS = 1.0
+_LISTEN_SECONDS = 1.0
+_HELD_UP = 1.5
+_OF_THE_SERVER = ("OOM", "READONLY", "MISCONF", "NOPERM", "NOREPLICAS", "MASTERDOWN")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -66,6 +68,7 @@ class RedisClient:
         self._sentinel: Sentinel | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._failed = asyncio.Event()
+        self._losses = 0
         self.up = False
 
     async def open(self) -> None:
@@ -108,12 +111,11 @@ class RedisClient:
 
         What is published while nobody listens is lost: after the None everything may have changed.
         """
-        pubsub = self._client.pubsub()
+        pubsub, losses = self._client.pubsub(), self._losses
         try:
             await pubsub.subscribe(channel)
-            while True:
-                # Every answer of Redis comes through here, that to `subscribe` too.
-                message = await pubsub.get_message(timeout=math.inf if self._address.form is not Form.CLUSTER else 60)
+            while losses == self._losses:  # a server that was lost may keep its connection open and say nothing
+                message = await pubsub.get_message(timeout=_LISTEN_SECONDS)
                 if message is not None and message["type"] == "subscribe":
                     yield None
                 elif message is not None and message["type"] == "message":
@@ -135,12 +137,33 @@ class RedisClient:
     async def _guarded(self, work: Callable[[], Awaitable[Any]], what: str) -> Any | None:
         """Wait for an answer as long as requests may wait; open the circuit where none comes."""
         self._told.asked(what)
+        task = asyncio.ensure_future(self._in_turn(work))
         try:
-            async with asyncio.timeout(self._timeout), self._slots:
-                return await work()
+            begun = asyncio.get_running_loop().time()
+            await asyncio.wait({task}, timeout=self._timeout)
+            held_up = asyncio.get_running_loop().time() - begun > self._timeout * _HELD_UP
+            if not task.done() and held_up:
+                # This process itself stood still: the answer may be here, and only has to be read.
+                await asyncio.wait({task}, timeout=self._timeout)
+            if not task.done():
+                raise TimeoutError
+            return task.result()
+        except ResponseError as error:
+            if _is_of_the_keys(error):  # one tenant's: no reason to leave Redis for all others
+                _log.error("redis_script_failed", address=self._address.shown)
+            else:
+                self._lost(error)
+            return None
         except (TimeoutError, RedisError, OSError) as error:
             self._lost(error)
             return None
+        finally:
+            if not task.done():
+                task.cancel()  # which closes its connection: the answer must not be taken for another's
+
+    async def _in_turn(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        async with self._slots:
+            return await work()
 
     async def _try(self) -> None:
         try:
@@ -160,6 +183,7 @@ class RedisClient:
             # Not the error's text: Redis quotes keys, and keys name tenants.
             _log.warning("redis_lost", address=self._address.shown, error=type(error).__name__)
             self.up = False
+            self._losses += 1
             self._told.turned(False)
 
     def _made(self) -> Any:
@@ -191,6 +215,12 @@ async def script_call(client: Any, script: Script, keys: Sequence[str], argument
         return await client.evalsha(script.digest, len(keys), *keys, *arguments)
     except NoScriptError:  # before anything of it ran
         return await client.eval(script.text, len(keys), *keys, *arguments)
+
+
+def _is_of_the_keys(error: ResponseError) -> bool:
+    """Whether a script failed at what its keys hold, rather than at what the server refuses to all."""
+    said = str(error)
+    return "user_script" in said and not any(code in said for code in _OF_THE_SERVER) and type(error) is ResponseError
 
 
 def _tls(address: RedisAddress) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The tenant's own fields: shown in the schema, checked on the way in, read once for many calls."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -241,3 +242,18 @@ async def test_connections_of_two_tenants_share_nothing(world: World) -> None:
     await other.run("toy.order.build", built(f2=1), key="k")
 
     assert world.reached().count(READ) == 2
+
+
+async def test_fields_of_records_that_no_grant_reaches_are_not_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await world.caller(constraints={"resources": ["crate"]})
+    action = world.registry.connectors["toy"].actions["toy.order.build"]
+    assert action.custom is not None
+    reached = replace(action.custom, within=lambda kind, patterns: kind in patterns)
+    monkeypatch.setitem(world.registry.connectors["toy"].actions, action.name, replace(action, custom=reached))
+    world.toy.own_fields["safe"] = world.toy.own_fields["crate"]
+
+    assert await described(agent, "?kind=safe") == {}
+    assert world.reached() == []
+    assert "schema" in await described(agent, "?kind=crate")

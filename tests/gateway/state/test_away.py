@@ -180,3 +180,67 @@ async def test_a_share_is_one_unit_at_least(server: Server) -> None:
         server.stop()
         assert await one.limiter.take(bill(SMALL)) is None
         assert await one.limiter.take(bill(SMALL)) is not None
+
+
+async def test_a_replica_that_was_held_up_itself_does_not_blame_redis(server: Server) -> None:
+    async with running(server.url, timeout=0.05) as (one,):
+        assert await one.limiter.take(bill(SMALL, key="agt_0")) is None
+        asked = asyncio.create_task(one.limiter.take(bill(SMALL)))
+        while one.trips < 2:
+            await asyncio.sleep(0)
+
+        time.sleep(0.2)  # nothing runs in this process meanwhile
+
+        assert await asked is None
+        assert one.local == 0
+        assert one.turns == [True]
+
+
+async def test_no_answer_is_taken_for_another_request_s(server: Server) -> None:
+    async with running(server.url, timeout=0.05) as (one,):
+        assert await one.limiter.take(bill(SMALL, key="agt_0")) is None
+        server.pause()
+        assert await one.limiter.take(bill(SMALL, key="agt_1", cost=10)) is None
+        server.go_on()
+        await until(lambda: one.client.up)
+
+        answers = [await one.limiter.take(bill(SMALL, key=f"agt_{n}", cost=4)) for n in range(2, 6)]
+
+        assert answers == [None] * 4
+        assert one.limiter.standing("acme", SMALL, "agt_5").remaining == 6
+
+
+async def test_what_one_tenant_s_keys_hold_does_not_take_redis_from_the_others(server: Server) -> None:
+    reach = Reach("conn_1", "core", writes=False)
+    server.ask("HSET", "test:{acme}:vendor:conn_1", "pause", "no JSON")
+    server.ask("LPUSH", "test:{acme}:limit:agent:agt_2", "no string")
+    async with running(server.url, timeout=0.25) as (one,):
+        assert await one.limiter.take(bill(SMALL, reach=reach)) is None
+        assert await one.limiter.take(bill(SMALL, tenant="rival")) is None
+
+        assert one.local == 1, "the one that could not be settled there"
+        assert one.turns == [True]
+        assert await one.limiter.take(bill(SMALL, key="agt_2")) is None
+
+
+async def test_a_redis_that_takes_no_writes_is_a_redis_that_is_away(server: Server) -> None:
+    server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    server.ask("CONFIG", "SET", "maxmemory", "1")
+    async with running(server.url, timeout=0.25) as (one,):
+        assert await one.limiter.take(bill(SMALL)) is None
+        assert one.local == 1
+        assert False in one.turns
+
+
+async def test_a_pause_that_a_vendor_asked_for_meanwhile_is_told_when_redis_is_back(server: Server) -> None:
+    reach = Reach("conn_1", "core", writes=True)
+    async with running(server.url, server.url, timeout=0.05) as (one, two):
+        server.pause()
+        one.quota.refused("acme", "conn_1", 30.0, "secondary limit")
+        await until(lambda: not one.client.up)
+        server.go_on()
+        await until(lambda: one.client.up)
+        await until(lambda: server.ask("HGET", "test:{acme}:vendor:conn_1", "pause") is not None)
+
+        with pytest.raises(UpstreamQuota, match="secondary limit"):
+            await two.limiter.take(bill(SMALL, reach=reach))

@@ -268,3 +268,24 @@ def test_the_address_never_shows_its_credential() -> None:
     address = parse_redis_url("rediss://gate:s3cret@redis.example:6380/2")
     assert "s3cret" not in repr(address) + address.shown
     assert address.shown == "single redis.example:6380 (TLS)"
+
+
+async def test_replicas_that_hammer_one_limit_stay_within_its_bound(server: Server) -> None:
+    policy, seconds = Policy("agent", 400, 4), 3.0
+    async with running(*[server.url] * 4, timeout=1.0) as replicas:
+        given = 0
+        begun = time.monotonic()
+
+        async def hammer(replica: Replica) -> None:
+            nonlocal given
+            while time.monotonic() - begun < seconds:
+                refusal = await replica.limiter.take(bill(policy))
+                given += refusal is None
+                await asyncio.sleep(0.001)
+
+        await asyncio.gather(*(hammer(replica) for replica in replicas))
+        span = time.monotonic() - begun
+
+    assert given <= policy.quota * (1 + span / policy.window) + 1
+    assert given >= policy.quota * (1 + span / policy.window) * 0.95, "and little of it is left lying"
+    assert sum(replica.local for replica in replicas) == 0
