@@ -1,0 +1,89 @@
+"""The replicas' common record, read from PostgreSQL when they have stopped or while they run."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
+
+from bench.chaos.ledger import Recorded
+from bench.chaos.replicas.installation import AGENT, ENVIRONMENT, TENANT
+from gateway.call import Agent
+from gateway.idempotency import Idempotency
+from gateway.installation import Derived, Home, ledger_of, load_master_key, signer_of
+from gateway.ledger.bodies import Bodies
+from gateway.ledger.sqlite import SqliteDatabase
+from gateway.ledger.verify import Report, verify
+from gateway.settings import Settings
+
+_CALLS = "SELECT id, key, status, finished_at, owner FROM calls WHERE key LIKE :like"
+_SENT = (
+    "SELECT e.id, e.call, e.body FROM events e JOIN calls c ON c.id = e.call"
+    " WHERE e.type='upstream_request' AND c.key LIKE :like"
+)
+_SENDERS = "SELECT i.call, i.owner FROM intents i JOIN calls c ON c.id = i.call WHERE c.key LIKE :like"
+
+
+class ReplicasLedger:
+    """Reads what the ledger holds of the calls whose keys begin with a prefix."""
+
+    def __init__(self, home: Path, database_url: str) -> None:
+        settings = Settings(home=home, database_url=database_url)
+        self._home = Home(home)
+        self._derived = Derived.of(load_master_key(settings, self._home))
+        self._ledger = ledger_of(settings, self._home)
+        self._signer = signer_of(settings, self._home, self._derived)
+
+    async def open_calls(self) -> int:
+        """Return how many calls are not at an end."""
+        sql = "SELECT COUNT(*) FROM calls WHERE status IN ('running', 'queued')"
+        return await self._ledger.run(lambda rows: int(rows.execute(text(sql)).scalar_one()))
+
+    async def recorded(self, prefix: str) -> Recorded:
+        """Return it, with the whole ledger verified."""
+        return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%"))
+
+    def _read(self, rows: Rows, like: str) -> Recorded:
+        bodies = Bodies(self._derived.bodies)
+        report = verify(rows, self._signer, self._home.checkpoint, bodies)
+        agent = str(rows.execute(text("SELECT id FROM agents WHERE name=:name"), {"name": AGENT}).scalar_one())
+        calls = rows.execute(text(_CALLS), {"like": like}).all()
+        keys = {call: key for call, key, *_ in calls}
+        owners = {call: owner for call, _, _, _, owner in calls}
+        senders = rows.execute(text(_SENDERS), {"like": like}).all()
+        states: defaultdict[str, list[str]] = defaultdict(list)
+        for _, key, status, _, _ in calls:
+            states[key].append(status)
+        sent = rows.execute(text(_SENT), {"like": like}).all()
+        return Recorded(
+            states=dict(states),
+            sent=_sent(bodies, keys, [tuple(row) for row in sent]),
+            markers=self._markers(agent, set(states)),
+            open=sum(status in {"running", "queued"} for _, _, status, _, _ in calls),
+            intact=_said(report),
+            decided={key: at for _, key, status, at, _ in calls if status == "outcome_unknown" and at},
+            adopted=frozenset(keys[call] for call, owner in senders if owner != owners[call]),
+        )
+
+    def _markers(self, agent: str, keys: set[str]) -> dict[str, str]:
+        marks = Idempotency(SqliteDatabase(self._home.ledger), self._derived.markers)
+        caller = Agent(agent, TENANT, ENVIRONMENT, AGENT, {}, ())
+        return {key: f"gatehouse:{marks.marker(caller, key)}" for key in keys}
+
+
+def _sent(bodies: Bodies, keys: Mapping[str, str], rows: Sequence[tuple[str, str, bytes]]) -> dict[str, set[str]]:
+    sent: defaultdict[str, set[str]] = defaultdict(set)
+    for id, call, body in rows:
+        data = bodies.open(TENANT, id, body)
+        if data["effect"]:
+            sent[keys[call]].add(data.get("body_sha256", sha256(b"").hexdigest()))
+    return dict(sent)
+
+
+def _said(report: Report) -> bool:
+    """Whether nothing was found; what was is shown."""
+    for finding in report.findings[:10]:
+        print(f"the ledger does not verify: {finding.shown()}")
+    return report.intact
