@@ -41,6 +41,13 @@ class ReplicasLedger:
         sql = "SELECT COUNT(*) FROM calls WHERE status IN ('running', 'queued')"
         return await self._ledger.run(lambda rows: int(rows.execute(text(sql)).scalar_one()))
 
+    async def keys(self, prefix: str) -> set[str]:
+        """Return the keys that calls have taken."""
+        sql = "SELECT key FROM claims WHERE key LIKE :like"
+        return await self._ledger.run(
+            lambda rows: {str(row[0]) for row in rows.execute(text(sql), {"like": f"{prefix}-%"})}
+        )
+
     async def recorded(self, prefix: str) -> Recorded:
         """Return it, with the whole ledger verified."""
         return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%"))

@@ -143,10 +143,13 @@ class _Run:
             looking.cancel()
 
     async def _repeat(self, planned: list[Planned]) -> dict[str, Told]:
-        """Repeat every call once, at any of the replicas."""
+        """Repeat every call once, at any of the replicas: those that were refused without their key are no repeats."""
         slots, deadline = asyncio.Semaphore(16), time.monotonic() + _REPEAT_SECONDS
+        taken = await self._house.ledger().keys(self._prefix)
 
         async def one(call: Planned) -> Told:
+            if call.key not in taken:
+                return self._told[call.key]
             async with slots:
                 return await self._agent.carry_out(call, deadline)
 
