@@ -7,10 +7,10 @@ WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check tools deploy-check format lint types wheel openapi bench chaos pins clean
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Install everything into .venv
 
@@ -27,8 +27,20 @@ run: install  ## Start the gateway with vendor simulators on 127.0.0.1:8080
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests
+shared: install  ## Run the gateway's tests again, over PostgreSQL
+	GATEHOUSE_TESTS_LEDGER=postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not embedded" tests/gateway \
+	  --ignore tests/gateway/state --ignore tests/gateway/commands --ignore tests/gateway/test_schemathesis.py \
+	  --ignore tests/gateway/test_contract.py --ignore tests/gateway/test_packages.py
+
+check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests, over both ledgers
 	$(BIN)/python -m pytest -n $(WORKERS)
+	$(MAKE) shared
+
+tools: install  ## Install what only the tests of deploy/ need (large)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+
+deploy-check: tools  ## Look at the image, the composition, the chart and the operations page
+	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
 
 format: install
 	$(BIN)/ruff format --check .
@@ -61,6 +73,7 @@ pins:  ## Pin the dependencies anew, with hashes
 	$(PYTHON) -m venv build/pins && build/pins/bin/pip install --quiet pip-tools
 	build/pins/bin/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	build/pins/bin/pip-compile $(PIN) --extra deploy -c requirements/dev.txt -o requirements/deploy.txt pyproject.toml
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

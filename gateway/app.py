@@ -9,11 +9,12 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from credentials import EmbeddedStore, MasterKey, Tokens
+from credentials import EmbeddedStore, Tokens
 from credentials import Road as TokenRoad
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
+from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
 from gateway.admin.access_requests import AccessRequests
 from gateway.admin.agents import Agents
 from gateway.admin.audit import Audit
@@ -67,9 +68,11 @@ from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
 from gateway.idempotency import Idempotency
-from gateway.installation import Derived, Home, ledger_of, load_master_key, signer_of
+from gateway.installation import Derived, Home, ledger_of
 from gateway.invoke import Pipeline
 from gateway.journal import Journal
+from gateway.keys import Keys as InstallationKeys
+from gateway.keys import keys_of
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.checkpoint import Checkpoints
 from gateway.ledger.events import Events
@@ -97,7 +100,6 @@ from gateway.upstream.budget import VendorQuota
 from gateway.upstream.road import Road
 from gateway.upstream.tokens import ConnectionTokens
 from gateway.upstream.transport import AiohttpTransport, Transport, opens_loopback
-from gateway.vault import vault_of
 from gateway.waiters import Waiters
 from gateway.waiting import Waiting
 
@@ -133,21 +135,21 @@ class Gateway:
         self.url = ""
         self.metrics_url = ""
         self.draining = False
-        self._wire(load_master_key(settings, self.home))
+        self._wire(keys_of(settings, self.home))
 
-    def _wire(self, master: MasterKey) -> None:
-        derived, clock, settings = Derived.of(master), self._clock, self.settings
+    def _wire(self, keys: InstallationKeys) -> None:
+        derived, clock, settings = keys.derived, self._clock, self.settings
         self._ledger = ledger_of(settings, self.home)
         self.database = self._ledger.database()
         self.telemetry.metrics.ledger_ready.set_function(lambda: float(self.database.ready))
-        self.bodies = Bodies(derived.bodies)
+        self.bodies = Bodies()
         self.events = Events(self.bodies)
         self._wire_state(clock, settings)
         # By the machine's own clock: it is about what really passed, whatever time the gateway is told.
         self.freshness = Freshness(time.monotonic, alone=self.alone)
         self.freezes = Freezes(self.freshness)
         self.directory = Directory(self.database, self.freezes, clock, derived.credentials_digest)
-        self.data_keys = DataKeys(self.database, self.bodies, clock)
+        self.data_keys = DataKeys(self.database, self.bodies, keys.wrapper, clock)
         self.generation = Generation(
             self.database,
             self.freshness,
@@ -158,10 +160,10 @@ class Gateway:
         if self.shared is not None:
             self.shared.on_change(self.generation.poke)
         self.control = Control(self.database, self.events, self.generation, clock)
-        self.vault = vault_of(settings)
-        self.store = self.vault.store if self.vault is not None else EmbeddedStore(self.home.credentials, master)
+        self.vault = keys.vault
+        self.store = self.vault.store if self.vault is not None else EmbeddedStore(self.home.credentials, keys.master)
         self.cursors = Cursors(derived.cursors, lambda: clock.now().timestamp())
-        self.signer = signer_of(settings, self.home, derived)
+        self.signer = keys.signer
         self._checkpoints = Checkpoints(self.database, self.signer, clock, self.home.checkpoint)
         self._wire_road(clock, settings)
         self._wire_pipeline(clock, settings, derived)
@@ -303,7 +305,9 @@ class Gateway:
         probing = Probing(self.store, self.tokens, self.prober, self.freezes, settings.opened())
 
         async def check_ledger() -> dict[str, object]:
-            bodies, kept = Bodies(derived.bodies), self.home.checkpoint
+            await self.data_keys.load()  # what other replicas made
+            await self.signer.open()  # a key that was rotated
+            kept, bodies = self.home.checkpoint, self.bodies
             report = await self.database.read(lambda rows: verify(rows, self.signer, kept, bodies))
             return report.shown()
 
@@ -356,6 +360,7 @@ class Gateway:
         if not self.alone:
             self._spawn(self.generation.follow(lambda: self.shared is not None and self.shared.client.up))
         self._spawn(self._checkpoints.run())
+        self._spawn(self.data_keys.run())
         self._spawn(self.sweeper.run())
         self._spawn(self.consents.run())
         self.recovering = self._spawn(self.recovery.run())
@@ -375,12 +380,19 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.shared is not None:
             await self.shared.close()
-        await self._checkpoints.sign()
+        await self._last_checkpoint()
         await self.tokens.close()
         await self._transport.close()
         await self.store.close()
         await self.database.close()
         self.telemetry.close()
+
+    async def _last_checkpoint(self) -> None:
+        try:
+            await self._checkpoints.sign()
+        except (SecretStoreUnavailable, StateUnavailable) as error:
+            # What follows the last checkpoint is signed by the next process.
+            _log.warning("stopped_without_checkpoint", reason=error.detail)
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
@@ -416,6 +428,7 @@ class Gateway:
             self.database,
             lambda: self.draining,
             self.shared.answers if self.shared is not None else None,
+            self._keys_state if self.vault is not None else None,
         )
         return [
             web.post("/v1/actions/{action}", door.route(actions.run, records_freezes=True)),
@@ -444,6 +457,10 @@ class Gateway:
                 proxies,
             ).routes(),
         ]
+
+    def _keys_state(self) -> dict[str, bool]:
+        """Whether Vault lets checkpoints be signed and every tenant's data key be used."""
+        return {"checkpoints": not self._checkpoints.behind, "data_keys": self.data_keys.complete}
 
     def _intake(self) -> Policy:
         return Policy("intake", self.settings.intake_per_second, 1)

@@ -5,6 +5,7 @@ epoch. What happened after the backup is not in it, so its idempotency keys are 
 operator accepts that, and no call that the backup shows as unfinished is ever run again.
 """
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
@@ -13,21 +14,13 @@ from pathlib import Path
 
 import orjson
 
-from connectors.sdk.errors import ActionError, ApprovalExpired, OutcomeUnknown
-from gateway.admin.generation import counted
-from gateway.answers import Answers
+from gateway.audit import exported_keys
 from gateway.clock import SystemClock, stamp
-from gateway.cursor import Cursors
-from gateway.ending import ending_of
-from gateway.installation import Derived, Home, NotSetUp, load_master_key
-from gateway.journal import Journal
-from gateway.ledger.bodies import Bodies
-from gateway.ledger.events import Events
+from gateway.epoch import end_unfinished, opened_ledger
+from gateway.installation import Home, NotSetUp, load_master_key, place_of, read_meta
 from gateway.ledger.migrate import upgrade
-from gateway.ledger.sqlite import SqliteDatabase, connect, take_lock
+from gateway.ledger.sqlite import connect, take_lock
 from gateway.settings import Settings
-from gateway.unfinished import reopen_without_key, unfinished, untraced
-from gateway.waiters import Waiters
 
 Progress = Callable[[int, int], None]
 _PAGES = 256
@@ -42,8 +35,37 @@ class Restored:
     backup_of: str
 
 
+async def backup_beside(settings: Settings, home: Home, into: Path) -> dict[str, object]:
+    """Copy what an installation in PostgreSQL has beside its database: credentials that are not at Vault, the last
+    checkpoint, and the public keys that check it. The database itself is for `pg_dump` or base backups.
+
+    Raises `FileExistsError`, `NotSetUp`, `StateUnavailable`, `SecretStoreUnavailable`.
+    """
+    meta = await read_meta(settings, home)
+    public = await exported_keys(settings)
+    return await asyncio.to_thread(_copy_beside, settings, home, into, int(meta["epoch"]), public)
+
+
+def _copy_beside(settings: Settings, home: Home, into: Path, epoch: int, public: str) -> dict[str, object]:
+    into.mkdir(mode=0o700, parents=True)
+    copied: dict[str, int] = {}
+    if settings.vault_addr is None and home.credentials.exists():
+        copied[home.credentials.name] = _copy(home.credentials, into / home.credentials.name, None)
+    if home.checkpoint.exists():
+        copied[home.checkpoint.name] = (into / home.checkpoint.name).write_bytes(home.checkpoint.read_bytes())
+    copied["audit.pem"] = (into / "audit.pem").write_text(public)
+    manifest: dict[str, object] = {
+        "at": stamp(SystemClock().now()),
+        "bytes": copied,
+        "epoch": epoch,
+        "database": f"{place_of(str(settings.database_url))}: not in this copy",
+    }
+    (into / "manifest.json").write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
+    return manifest
+
+
 def backup(home: Home, into: Path, progress: Progress | None = None) -> dict[str, object]:
-    """Copy a live installation into a new folder. Everything answered before the call is in it.
+    """Copy a live embedded installation into a new folder. Everything answered before the call is in it.
 
     Raises `FileExistsError`, `NotSetUp`.
     """
@@ -64,11 +86,16 @@ async def restore(settings: Settings, home: Home, source: Path) -> Restored:
     Raises `LedgerInUse` while a gateway runs, `NotSetUp` where the folder holds no backup, `KeyRefused` or
     `Unreadable` under another master key.
     """
+    if settings.database_url is not None:
+        raise NotSetUp(
+            "the ledger is in PostgreSQL: restore the database by its own means, and credentials.db by hand where the"
+            " home has one; then `gatehouse restore --database-was-restored`"
+        )
     manifest_file = source / "manifest.json"
     if not manifest_file.exists():
         raise NotSetUp(f"{source} holds no backup")
     manifest = orjson.loads(manifest_file.read_bytes())
-    master = load_master_key(settings, home)
+    load_master_key(settings, home)  # refused now, before anything is moved
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = take_lock(home.ledger)
     try:
@@ -83,81 +110,13 @@ async def restore(settings: Settings, home: Home, source: Path) -> Restored:
         _open_epoch(home.ledger, epoch, f"restored from the backup of {manifest['at']}")
     finally:
         os.close(lock)
-    count = await _end_unfinished(home, Derived.of(master), epoch, str(manifest["at"]))
-    return Restored(epoch, count, str(manifest["at"]))
-
-
-async def accept(settings: Settings, home: Home, by: str) -> bool:
-    """Let writes go again after a restore. Returns whether they were held. Raises `LedgerInUse`."""
-    derived = Derived.of(load_master_key(settings, home))
-    database, bodies = SqliteDatabase(home.ledger), Bodies(derived.bodies)
-    await database.open()
-    try:
-        await _load_keys(database, bodies)
-        row = await database.fetch("SELECT value FROM meta WHERE name=?", ("writes_held",))
-        if row is None:
-            return False
-        event = Events(bodies).make(
-            "admin",
-            SystemClock().now(),
-            {"what": "restore.accept", "by": by, "held": row[0]},
-            tenant="",
-            environment="",
-        )
-        await database.write(
-            counted(lambda rows: rows.exec_driver_sql("DELETE FROM meta WHERE name='writes_held'").rowcount), event
-        )
-    finally:
-        await database.close()
-    return True
-
-
-async def _end_unfinished(home: Home, derived: Derived, epoch: int, at: str) -> int:
-    """End the calls that the backup shows as unfinished: what became of them later is not known here."""
-    clock = SystemClock()
-    database, bodies = SqliteDatabase(home.ledger), Bodies(derived.bodies)
-    await database.open()
-    try:
-        await _load_keys(database, bodies)
-        events = Events(bodies)
-        journal = Journal(database, bodies, events, clock, Waiters())
-        answers = Answers(clock, Cursors(derived.cursors, lambda: clock.now().timestamp()))
-        left = await database.read(unfinished)
-        for row in left:
-            call = reopen_without_key(row, clock, untraced())
-            error = _ended(row.status, at)
-            await journal.finish(call, answers.failed(call, error), ending_of(error, handed_over=True))
-        event = events.make(
-            "admin",
-            clock.now(),
-            {"what": "restore", "epoch": epoch, "backup_of": at, "unfinished": len(left)},
-            tenant="",
-            environment="",
-        )
-        await database.write(
-            lambda rows: rows.exec_driver_sql("UPDATE approvals SET status='expired' WHERE status='pending'").rowcount,
-            event,
-        )
-    finally:
-        await database.close()
-    return len(left)
-
-
-def _ended(status: str, at: str) -> ActionError:
-    if status == "pending_approval":
-        return ApprovalExpired(f"The ledger was restored from the backup of {at}.", hint="Ask again with a new key.")
-    return OutcomeUnknown(
-        f"The ledger was restored from the backup of {at}, in which this call had not ended.",
-        hint="Look at the vendor first; an operator closes the call with its outcome.",
-    )
-
-
-async def _load_keys(database: SqliteDatabase, bodies: Bodies) -> None:
-    rows = await database.read(
-        lambda connection: connection.exec_driver_sql("SELECT tenant, number, wrapped FROM data_keys").fetchall()
-    )
-    for tenant, number, wrapped in rows:
-        bodies.load(tenant, number, wrapped)
+    at = str(manifest["at"])
+    async with opened_ledger(settings, home) as ledger:
+        count = await end_unfinished(ledger, f"The ledger was restored from the backup of {at}")
+        said = {"what": "restore", "epoch": epoch, "backup_of": at, "unfinished": count}
+        event = ledger.events.make("admin", ledger.clock.now(), said, tenant="", environment="")
+        await ledger.database.write(lambda rows: None, event)
+    return Restored(epoch, count, at)
 
 
 def _copy(source: Path, target: Path, progress: Progress | None) -> int:
@@ -223,6 +182,3 @@ def _open_epoch(ledger: Path, epoch: int, why: str) -> None:
         raw.execute("COMMIT")
     finally:
         raw.close()
-
-
-__all__ = ["Restored", "accept", "backup", "restore"]

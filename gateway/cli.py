@@ -29,6 +29,7 @@ def serve(
     """Serve in the foreground until SIGTERM or SIGINT."""
     from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import NotSetUp
+    from gateway.ledger.bodies import Unreadable
     from gateway.ledger.sqlite import LedgerInUse
     from gateway.serve import serve as run
 
@@ -39,26 +40,45 @@ def serve(
         run(settings, sandbox=sandbox)
     except SecretStoreUnavailable as error:
         fail(f"{error.detail} {error.hint or ''}".strip())
-    except (NotSetUp, LedgerInUse, StateUnavailable, ValueError, OSError) as error:
+    except (NotSetUp, LedgerInUse, Unreadable, StateUnavailable, ValueError, OSError) as error:
         fail(str(error))
 
 
 @app.command()
 def init(
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the first operator token, which is then not shown.")
+    ] = None,
+    if_needed: Annotated[bool, typer.Option(help="Leave an installation that is there already as it is.")] = False,
     json: Json = False,
 ) -> None:
-    """Set up a production installation and show its first operator token, once."""
+    """Set up a production installation and show its first operator token, once.
+
+    A token of your own is gha_<26 of 0-9a-z>_<43 to 128 of A-Za-z0-9_->.
+    """
     import asyncio
 
-    from connectors.sdk.errors import StateUnavailable
+    from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import Home, set_up
 
     settings = read_settings()
     home = Home(settings.home)
     try:
-        token = asyncio.run(set_up(settings, home, sandbox=False))
+        given = token_file.read_text().strip() if token_file is not None else None
+        token = asyncio.run(set_up(settings, home, sandbox=False, token=given))
+    except FileExistsError as error:
+        if not if_needed:
+            fail(str(error))
+        show({"home": str(home.path), "operator_token": None}, json, f"Nothing to do: {error}.")
+        return
+    except SecretStoreUnavailable as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (OSError, ValueError, StateUnavailable) as error:
         fail(str(error))
+    if given is not None:
+        shown = {"home": str(home.path), "operator_token": None}
+        show(shown, json, f"Set up {home.path}. The first operator token is the one in {token_file}.")
+        return
     show(
         {"home": str(home.path), "operator_token": token},
         json,
@@ -72,51 +92,131 @@ def backup(
     into: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     json: Json = False,
 ) -> None:
-    """Copy the installation while it runs. The master key is not in the copy."""
-    from gateway.backup import backup as run
+    """Copy the installation while it runs. The master key is not in the copy, and PostgreSQL is for pg_dump."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway import backup as backups
     from gateway.installation import Home, NotSetUp
 
     settings = read_settings()
+    home, words = Home(settings.home), f"Backed up to {into}."
     try:
-        with progress("Copying") as step:
-            manifest = run(Home(settings.home), into, step)
-    except (NotSetUp, OSError) as error:
+        if settings.database_url is not None:
+            manifest = asyncio.run(backups.backup_beside(settings, home, into))
+            words += (
+                "\nThe ledger is in PostgreSQL and NOT in this copy: back the database up by pg_dump or base backups."
+            )
+        else:
+            with progress("Copying") as step:
+                manifest = backups.backup(home, into, step)
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (NotSetUp, OSError, ValueError) as error:
         fail(str(error))
-    show(manifest, json, f"Backed up to {into}.")
+    show(manifest, json, words)
 
 
 @app.command()
 def restore(
     source: Annotated[Path | None, typer.Argument(help="A folder that `backup` made.")] = None,
+    database_was_restored: Annotated[
+        bool, typer.Option(help="PostgreSQL was restored, or failed over to a standby that may have lagged.")
+    ] = False,
     accept: Annotated[bool, typer.Option(help="Accept that keys used since the backup are forgotten.")] = False,
     json: Json = False,
 ) -> None:
-    """Put a backup in place of a stopped installation, or let writes go again after that."""
+    """Put a backup in place of a stopped installation, say that the database was restored, or let writes go again."""
     import asyncio
 
-    from gateway.backup import accept as let_go
-    from gateway.backup import restore as run
+    from connectors.sdk.errors import ActionError
+    from gateway.installation import NotSetUp
+    from gateway.ledger.bodies import Unreadable
+    from gateway.ledger.sqlite import LedgerInUse
+
+    if (source is not None) + database_was_restored + accept != 1:
+        fail("Name a backup to restore, or --database-was-restored, or --accept after either.")
+    try:
+        told, words = asyncio.run(_restored(source, accept=accept))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (NotSetUp, LedgerInUse, Unreadable, OSError, ValueError) as error:
+        fail(str(error))
+    show(told, json, words)
+
+
+async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, object], str]:
+    """Restore, and return what was done for programs and in words."""
+    from gateway import backup, epoch
+    from gateway.installation import Home
+
+    settings = read_settings()
+    home = Home(settings.home)
+    if accept:
+        held = await epoch.accept(settings, home, by="command line")
+        return {"accepted": held}, "Writes go again." if held else "Writes were not held."
+    what, told = "The database is older than what was answered: this is", dict[str, object]()
+    if source is None:
+        opened = await epoch.database_was_restored(settings, home)
+        told = {"epoch": opened.epoch, "unfinished": opened.unfinished}
+    else:
+        done = await backup.restore(settings, home, source)
+        told = {"epoch": done.epoch, "unfinished": done.unfinished, "backup_of": done.backup_of}
+        what = f"Restored the backup of {done.backup_of} as"
+    return told, (
+        f"{what} epoch {told['epoch']}; {told['unfinished']} unfinished calls were ended."
+        "\nWrites are held. Check what was done since at the vendors, then: gatehouse restore --accept"
+    )
+
+
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Option("--from", help="Where the installation is: sqlite.")] = "sqlite",
+    target: Annotated[str, typer.Option("--to", help="Where it goes: postgresql, by GATEHOUSE_DATABASE_URL.")] = (
+        "postgresql"
+    ),
+    give_up: Annotated[
+        bool, typer.Option(help="Let the source start again; what was copied is of no use then.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Move a stopped embedded installation to PostgreSQL. Killed or failed, the same command goes on."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway import moving
     from gateway.installation import Home, NotSetUp
     from gateway.ledger.bodies import Unreadable
     from gateway.ledger.sqlite import LedgerInUse
 
+    if (source, target) != ("sqlite", "postgresql"):
+        fail("Only --from sqlite --to postgresql can be moved.")
     settings = read_settings()
     home = Home(settings.home)
-    if (source is None) != accept:
-        fail("Name a backup to restore, or --accept after a restore; not both.")
     try:
-        if source is None:
-            held = asyncio.run(let_go(settings, home, by="command line"))
-            show({"accepted": held}, json, "Writes go again." if held else "Writes were not held.")
+        if give_up:
+            asyncio.run(moving.give_up(settings, home))
+            show({"given_up": True}, json, "Given up: the embedded installation starts again.")
             return
-        done = asyncio.run(run(settings, home, source))
-    except (NotSetUp, LedgerInUse, Unreadable, OSError, ValueError) as error:
+        with steps() as step:
+            moved = asyncio.run(moving.move(settings, home, step))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (moving.NotMoved, NotSetUp, LedgerInUse, Unreadable, OSError, ValueError) as error:
         fail(str(error))
+    at_vault = moved.credentials
+    told = {"to": moved.to, "rows": dict(moved.rows)} | (
+        {"credentials": {"moved": at_vault.moved, "newer_at_vault": at_vault.newer}} if at_vault is not None else {}
+    )
+    where = (
+        f"{at_vault.moved} credentials are at Vault; {at_vault.newer} were newer there and were left alone."
+        if at_vault is not None
+        else f"Credentials stay in {home.credentials}: replicas need Vault, or this same folder."
+    )
     show(
-        {"epoch": done.epoch, "unfinished": done.unfinished, "backup_of": done.backup_of},
+        told,
         json,
-        f"Restored the backup of {done.backup_of} as epoch {done.epoch}; {done.unfinished} unfinished calls were ended."
-        "\nWrites are held. Check what was done since at the vendors, then: gatehouse restore --accept",
+        f"Moved to {moved.to}: {sum(moved.rows.values())} rows, checked. {where}\nThe source starts no more.",
     )
 
 
@@ -139,30 +239,46 @@ def openapi(
         typer.echo(document.decode(), nl=False)
 
 
-def verify_ledger(json: bool) -> None:
+def verify_ledger(json: bool, public_keys: Path | None = None) -> None:
     """Check the ledger's chain, checkpoints and calls; exit 1 where something is not as it was written."""
-    from gateway.installation import Derived, Home, NotSetUp, load_master_key
-    from gateway.ledger.bodies import Bodies, Unreadable
-    from gateway.ledger.checkpoint import Signer
-    from gateway.ledger.verify import verify_file
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway.audit import check
+    from gateway.installation import NotSetUp
+    from gateway.ledger.bodies import Unreadable
 
     settings = read_settings()
-    home = Home(settings.home)
     try:
-        if not home.ledger.exists() or not home.audit_key.exists():
-            raise NotSetUp(f"{home.path} holds no ledger, or not the key that signs its checkpoints")
-        bodies = Bodies(Derived.of(load_master_key(settings, home)).bodies)
         with progress("Checking events") as step:
-            signer = Signer.load_or_create(home.audit_key)
-            report = verify_file(home.ledger, signer, home.checkpoint, bodies, lambda n: step(n, 0))
+            report = asyncio.run(check(settings, public_keys, lambda n: step(n, 0)))
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
     except (NotSetUp, Unreadable, OSError, ValueError) as error:
         fail(str(error))
     lines = [f"  {f.problem} ({'event ' + str(f.seq) if f.seq else 'call ' + str(f.call)})" for f in report.findings]
+    if report.unread:
+        lines.append(f"  {report.unread} calls could not be opened: their chain was checked, their rows were not.")
     verdict = "Intact" if report.intact else "NOT INTACT"
     summary = f"{verdict}: {report.events} events, {report.calls} calls, {report.checkpoints} checkpoints, the last at"
     show(report.shown(), json, "\n".join([f"{summary} event {report.last_checkpoint}.", *lines]))
     if not report.intact:
         raise typer.Exit(1)
+
+
+def export_keys() -> None:
+    """Print the public keys that check checkpoints."""
+    import asyncio
+
+    from connectors.sdk.errors import ActionError
+    from gateway.audit import exported_keys
+
+    try:
+        typer.echo(asyncio.run(exported_keys(read_settings())), nl=False)
+    except ActionError as error:
+        fail(f"{error.detail} {error.hint or ''}".strip())
+    except (OSError, ValueError) as error:
+        fail(str(error))
 
 
 @contextmanager
@@ -174,6 +290,23 @@ def progress(what: str) -> Generator[Callable[[int, int], None]]:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+@contextmanager
+def steps() -> Generator[Callable[[str, int, int], None]]:
+    """Show a bar for each step on a terminal, nothing elsewhere. A step takes its name, what is done, and the total."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+        known: dict[str, TaskID] = {}
+
+        def step(what: str, done: int, total: int) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=None)
+            bars.update(known[what], completed=done, total=total or None)
+
+        yield step
 
 
 def show(value: Mapping[str, object], json: bool, plain: str) -> None:

@@ -79,6 +79,7 @@ class Files:
             "SELECT id, tenant, media_type, size, sha256, expires_at FROM files WHERE id=? AND tenant=?"
             " AND environment=? AND agent=? AND complete=1 AND expires_at > ?",
             (file, agent.tenant, agent.environment, agent.id, stamp(self._clock.now())),
+            tenant=agent.tenant,
         )
         if row is None:
             raise NotFound(f"There is no file {file[:40]!r} of this agent.", hint="Files are kept for 24 hours.")
@@ -88,7 +89,7 @@ class Files:
         """Yield a file's chunks in order."""
         for number in range((info.size + CHUNK - 1) // CHUNK):
             row = await self._database.fetch(
-                "SELECT content FROM file_chunks WHERE file=? AND number=?", (info.id, number)
+                "SELECT content FROM file_chunks WHERE file=? AND number=?", (info.id, number), tenant=info.tenant
             )
             if row is None:
                 raise NotFound("The file was swept while it was read.")

@@ -81,7 +81,8 @@ class Idempotency:
         if typed.key is None:
             return None
         agent = typed.target.call.agent
-        row = await self._database.fetch(_LOOK_UP, (agent.tenant, agent.environment, agent.id, typed.key, stamp(now)))
+        values = (agent.tenant, agent.environment, agent.id, typed.key, stamp(now))
+        row = await self._database.fetch(_LOOK_UP, values, tenant=agent.tenant)
         return None if row is None else self.same(typed, ClaimTaken(row[0], row[1]))
 
     def same(self, typed: Typed, taken: ClaimTaken) -> Earlier:

@@ -40,7 +40,7 @@ class Looks:
 
     async def find(self, tenant: str, environment: str, id: str) -> StoredCall:
         """Return a call of the environment. Raises `CallNotFound`."""
-        row = await self._database.fetch(_FIND, (id, tenant, environment))
+        row = await self._database.fetch(_FIND, (id, tenant, environment), tenant=tenant)
         if row is None:
             raise _missing(id)
         request = self._bodies.open(tenant, id, row[13]) if row[13] else {}

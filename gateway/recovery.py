@@ -33,6 +33,7 @@ from gateway.fault import log_fault
 from gateway.invoke import Pipeline
 from gateway.journal import AlreadySettled, Journal
 from gateway.ledger.database import Database
+from gateway.ledger.holding import HELD
 from gateway.ledger.writer import Adopted
 from gateway.looks import Looks
 from gateway.queue import Queue, Reopener
@@ -42,6 +43,7 @@ from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16
 _PAUSE_SECONDS = 2.0
+_HELD = "SELECT value FROM meta WHERE name=?"
 _LOOK_SECONDS = 1.0
 _log = structlog.get_logger("gatehouse.recovery")
 
@@ -80,6 +82,7 @@ class Recovery:
         self._approvals = approvals
         self._clock = clock
         self._sleep = sleep
+        self._held = False
 
     async def run(self) -> None:
         """Settle what was left, and go on looking where others may leave more."""
@@ -89,30 +92,28 @@ class Recovery:
                 waiting = await self._round(waiting + await self._adopted())
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
-            if waiting:
+            if waiting and not self._held:
                 await self._sleep(_PAUSE_SECONDS)
-            elif self._database.shared:
+            elif waiting or self._database.shared:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
                 return
 
     async def _adopted(self) -> list["_Left"]:
-        """Take over calls; queued ones go to the queue, denied ones end, the rest is to be settled."""
+        """Take over calls that are to be settled; denied ones end."""
         for approval in await self._approvals.refused():
             await self._queue.deny(await self._approvals.find(approval))
         left: list[_Left] = []
         while adopted := await self._database.adopt():
             now = self._clock.monotonic()
-            for call in adopted:
-                if call.status == "queued":
-                    self._queue.submit(call.call)
-                else:
-                    left.append(_Left(call, now))
+            left += [_Left(call, now) for call in adopted]
         if left:
             _log.info("recovery_started", calls=len(left))
         return left
 
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
+        if calls and not await self._may_settle():
+            return calls
         slots = asyncio.Semaphore(_PARALLEL)
 
         async def one(left: _Left) -> bool:
@@ -121,6 +122,17 @@ class Recovery:
 
         done = await asyncio.gather(*(one(left) for left in calls))
         return [left for left, settled in zip(calls, done, strict=True) if not settled]
+
+    async def _may_settle(self) -> bool:
+        """Whether nothing was lost: else a call may have gone on in what was, also one that looks as if never sent.
+
+        Whoever accepts the loss ends such calls.
+        """
+        try:
+            self._held = await self._database.fetch(_HELD, (HELD,)) is not None
+        except StateUnavailable:
+            return False
+        return not self._held
 
     async def _guarded(self, left: "_Left") -> bool:
         """Settle one call; a fault in it must not keep the others from being settled."""
@@ -135,6 +147,9 @@ class Recovery:
     async def _settle(self, left: "_Left") -> bool:
         """Settle one call. Returns whether it is off the list."""
         call, status = left.adopted.call, left.adopted.status
+        if status == "queued":
+            self._queue.submit(call)
+            return True
         stored = await self._looks.find(left.adopted.tenant, left.adopted.environment, call)
         intents = await self._database.read(lambda rows: _intents_of(rows, call))
         opened: Opened | None = None

@@ -75,7 +75,7 @@ class Runs:
 
     async def find_any(self, tenant: str, environment: str, id: str) -> Run:
         """Return a run of any agent of the environment. Raises `RunNotFound`."""
-        row = await self._database.fetch(_FIND, (id, tenant, environment))
+        row = await self._database.fetch(_FIND, (id, tenant, environment), tenant=tenant)
         if row is None:
             raise _missing(id)
         details = self._bodies.open(tenant, f"{id}/details", row[5]) if row[5] else {}

@@ -10,7 +10,7 @@ import sys
 import structlog
 
 from gateway.app import Gateway
-from gateway.installation import Home, NotSetUp, read_meta
+from gateway.installation import Home, NotSetUp, check_not_moved, read_meta
 from gateway.ledger.sqlite import take_lock
 from gateway.sandbox import how_to_try, prepare, sandbox_settings, seed, write_private
 from gateway.settings import Settings
@@ -58,7 +58,9 @@ def spare_collector() -> None:
 
 async def _production(settings: Settings) -> None:
     home = Home(settings.home)
-    if (await read_meta(settings, home)).get("kind") == "sandbox":
+    meta = await read_meta(settings, home)
+    check_not_moved(meta)
+    if meta.get("kind") == "sandbox":
         raise NotSetUp(f"{home.path} holds a sandbox; serve it with --sandbox, or name another folder (GATEHOUSE_HOME)")
     gateway = Gateway(settings)
     await gateway.start()

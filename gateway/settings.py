@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         " embedded in the home.",
         repr=False,
     )
+    database_password_file: Path | None = Field(
+        default=None, description="File with the password of PostgreSQL, where the URL has none."
+    )
     database_readers: int = Field(
         default=8, ge=2, le=200, description="Connections that a process reads the PostgreSQL ledger through."
     )
@@ -171,7 +174,7 @@ class Settings(BaseSettings):
             parse_redis_url(value)
         return value
 
-    @field_validator("redis_password_file", "redis_sentinel_password_file", "redis_ca_file")
+    @field_validator("database_password_file", "redis_password_file", "redis_sentinel_password_file", "redis_ca_file")
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not os.access(value, os.R_OK):
@@ -216,6 +219,10 @@ class Settings(BaseSettings):
     def opened(self) -> tuple[Network, ...]:
         """Return the networks that connections may reach besides public addresses."""
         return tuple(ipaddress.ip_network(text) for text in self.opened_networks)
+
+    def database_password(self) -> str | None:
+        """Return the password of PostgreSQL from its file; None where the URL has it, or none is asked for."""
+        return _first_line(self.database_password_file)
 
     def redis(self) -> RedisAddress | None:
         """Return where Redis is, with its credential; None where there is none."""

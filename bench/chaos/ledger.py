@@ -1,5 +1,6 @@
 """The gateway's own record, read from its file after it has stopped."""
 
+import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,9 +12,11 @@ from gateway.call import Agent
 from gateway.idempotency import Idempotency
 from gateway.installation import Derived, Home, load_master_key
 from gateway.ledger.bodies import Bodies
-from gateway.ledger.checkpoint import Signer
+from gateway.ledger.keyring import open_keys
+from gateway.ledger.signing import LocalSigner
 from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import verify_file
+from gateway.ledger.wrapping import MasterKeyWrapper
 from gateway.sandbox import AGENT, ENVIRONMENT, TENANT
 from gateway.settings import Settings
 
@@ -44,11 +47,11 @@ def read_ledger(path: Path) -> Recorded:
     """Read the ledger of a stopped sandbox, and verify its chain."""
     home = Home(path)
     derived = Derived.of(load_master_key(Settings(home=path), home))
-    bodies = Bodies(derived.bodies)
+    bodies = Bodies()
     raw = sqlite3.connect(home.ledger)
     try:
-        for tenant, number, wrapped in raw.execute("SELECT tenant, number, wrapped FROM data_keys"):
-            bodies.load(tenant, number, wrapped)
+        stored = raw.execute("SELECT tenant, number, wrapped FROM data_keys").fetchall()
+        asyncio.run(open_keys(bodies, MasterKeyWrapper(derived.bodies), stored))
         (agent,) = raw.execute("SELECT id FROM agents WHERE name=?", (AGENT,)).fetchone()
         calls = raw.execute("SELECT id, key, status FROM calls WHERE key IS NOT NULL").fetchall()
         events = raw.execute("SELECT id, call, body FROM events WHERE type='upstream_request'").fetchall()
@@ -63,7 +66,7 @@ def read_ledger(path: Path) -> Recorded:
         data = bodies.open(TENANT, id, body)
         if data["effect"]:
             sent[keys.get(call, "")].add(data.get("body_sha256", sha256(b"").hexdigest()))
-    report = verify_file(home.ledger, Signer.load_or_create(home.audit_key), home.checkpoint, bodies)
+    report = verify_file(home.ledger, LocalSigner.load(home.audit_key), home.checkpoint, bodies)
     return Recorded(
         states=dict(states),
         sent=dict(sent),

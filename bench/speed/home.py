@@ -2,21 +2,24 @@
 
 import asyncio
 import secrets
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
-from credentials import EmbeddedStore, Where, check_fields
+from credentials import CredentialStore, EmbeddedStore, MasterKey, Where, check_fields
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
 
 from connectors.github import github
 from gateway.admin.directory import digest_of
 from gateway.clock import SystemClock, stamp
 from gateway.ids import new_id
-from gateway.installation import Derived, Home, load_master_key, set_up
-from gateway.ledger.bodies import Bodies
+from gateway.installation import Derived, Home, ledger_of, load_master_key, set_up
+from gateway.ledger.wrapping import MasterKeyWrapper
 from gateway.settings import Settings
+from gateway.vault import vault_of
 
 TENANT, ENVIRONMENT = "bench", "prod"
 _SHOWN_KEYS = 1000
@@ -30,26 +33,33 @@ class Installation:
     keys: tuple[str, ...]
 
 
-def install(path: Path, upstream: str, *, agents: int = 1, grants_each: int = 1) -> Installation:
-    """Set up a home whose agents may all call GitHub at `upstream`, each by `grants_each` grants."""
-    settings, home = Settings(home=path), Home(path)
+def install(
+    path: Path, upstream: str, *, agents: int = 1, grants_each: int = 1, more: Mapping[str, Any] | None = None
+) -> Installation:
+    """Set up a home whose agents may all call GitHub at `upstream`, each by `grants_each` grants.
+
+    `more` are settings that name servers: a database, a Vault.
+    """
+    settings, home = Settings(home=path, **(more or {})), Home(path)
     asyncio.run(set_up(settings, home, sandbox=False))
     master = load_master_key(settings, home)
     derived = Derived.of(master)
     connection = new_id("conn")
-    asyncio.run(_keep_credential(home, EmbeddedStore(home.credentials, master), connection))
+    asyncio.run(_keep_credential(settings, home, master, connection))
     made = [(new_id("agt"), new_id("key"), secrets.token_urlsafe(32)) for _ in range(agents)]
-    raw = sqlite3.connect(home.ledger)
-    try:
-        _fill(raw, derived, connection, upstream, made, grants_each)
-        raw.commit()
-    finally:
-        raw.close()
+    wrapped = asyncio.run(MasterKeyWrapper(derived.bodies).new(TENANT, 1)).wrapped
+    asyncio.run(
+        ledger_of(settings, home).run(
+            lambda rows: _fill(rows, derived, wrapped, connection, upstream, made, grants_each)
+        )
+    )
     shown = made[:: max(1, len(made) // _SHOWN_KEYS)][:_SHOWN_KEYS]
     return Installation(path, tuple(f"ghk_{key.removeprefix('key_')}_{secret}" for _, key, secret in shown))
 
 
-async def _keep_credential(home: Home, store: EmbeddedStore, connection: str) -> None:
+async def _keep_credential(settings: Settings, home: Home, master: MasterKey, connection: str) -> None:
+    vault = vault_of(settings)
+    store: CredentialStore = vault.store if vault is not None else EmbeddedStore(home.credentials, master)
     await store.open()
     try:
         credential = check_fields(github.auth["token"], {"token": "ghp_measured"})
@@ -59,8 +69,9 @@ async def _keep_credential(home: Home, store: EmbeddedStore, connection: str) ->
 
 
 def _fill(
-    raw: sqlite3.Connection,
+    rows: Rows,
     derived: Derived,
+    wrapped: bytes,
     connection: str,
     upstream: str,
     made: list[tuple[str, str, str]],
@@ -68,22 +79,21 @@ def _fill(
 ) -> None:
     at = stamp(SystemClock().now())
     place = (TENANT, ENVIRONMENT)
-    wrapped = Bodies(derived.bodies).new_key(TENANT)
-    _insert(raw, "tenants", "id, title, domains, version, created_at", [(TENANT, "Bench", "[]", 1, at)])
-    _insert(raw, "environments", "tenant, environment, title, version, created_at", [(*place, "Bench", 1, at)])
-    _insert(raw, "data_keys", "tenant, number, wrapped, created_at", [(TENANT, 1, wrapped, at)])
+    _insert(rows, "tenants", "id, title, domains, version, created_at", [(TENANT, "Bench", "[]", 1, at)])
+    _insert(rows, "environments", "tenant, environment, title, version, created_at", [(*place, "Bench", 1, at)])
+    _insert(rows, "data_keys", "tenant, number, wrapped, created_at", [(TENANT, 1, wrapped, at)])
     agents = [(id, *place, f"agent-{n}", "", "{}", 1, at) for n, (id, _, _) in enumerate(made)]
-    _insert(raw, "agents", "id, tenant, environment, name, description, limits, version, created_at", agents)
+    _insert(rows, "agents", "id, tenant, environment, name, description, limits, version, created_at", agents)
     keys = [(key, *place, id, digest_of(derived.credentials_digest, secret), "[]", 1, at) for id, key, secret in made]
-    _insert(raw, "agent_keys", "id, tenant, environment, agent, digest, cidrs, version, created_at", keys)
+    _insert(rows, "agent_keys", "id, tenant, environment, agent, digest, cidrs, version, created_at", keys)
     columns = "id, tenant, environment, connector, name, method, base_url, account, health, version, created_at"
     values = (connection, *place, "github", "github/main", "token", upstream, "1", "healthy", 1, at)
-    _insert(raw, "connections", columns, [values])
+    _insert(rows, "connections", columns, [values])
     columns = (
         "id, tenant, environment, agent, connection, patterns, scopes, constraints, autonomy, idempotency,"
         " idempotency_days, version, created_at"
     )
-    _insert(raw, "grants", columns, _grants(made, connection, grants_each, at))
+    _insert(rows, "grants", columns, _grants(made, connection, grants_each, at))
 
 
 def _grants(made: list[tuple[str, str, str]], connection: str, each: int, at: str) -> Iterator[tuple[object, ...]]:
@@ -99,6 +109,7 @@ def _grants(made: list[tuple[str, str, str]], connection: str, each: int, at: st
             )
 
 
-def _insert(raw: sqlite3.Connection, table: str, columns: str, rows: object) -> None:
-    marks = ",".join("?" * len(columns.split(",")))
-    raw.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # type: ignore[arg-type]
+def _insert(rows: Rows, table: str, columns: str, values: Iterable[tuple[object, ...]]) -> None:
+    names = [name.strip() for name in columns.split(",")]
+    statement = text(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(':' + name for name in names)})")
+    rows.execute(statement, [dict(zip(names, row, strict=True)) for row in values])

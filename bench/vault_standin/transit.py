@@ -41,7 +41,7 @@ class Transit:
     def exists(self, path: str) -> bool:
         """Whether writing to a path is an update."""
         kind, _, rest = path.partition("/")
-        return kind != "keys" or "/" in rest or rest in self._keys
+        return kind not in {"keys", "encrypt"} or "/" in rest or rest in self._keys
 
     def handle(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """Serve a request below the mount."""
@@ -61,6 +61,10 @@ class Transit:
             case "POST", ["datakey", "plaintext", name]:
                 plain = os.urandom(int(body.get("bits") or 256) // 8)
                 return {"plaintext": _text(plain), "ciphertext": self._wrap(name, plain)}
+            case "POST", ["encrypt", name]:
+                if name not in self._keys:  # `create` on the path lets encryption make the key
+                    self._make(name, "aes256-gcm96")
+                return {"ciphertext": self._wrap(name, _bytes(str(body.get("plaintext") or "")))}
             case "POST", ["decrypt", name]:
                 return {"plaintext": _text(self._unwrap(name, str(body.get("ciphertext") or "")))}
             case "POST", ["rewrap", name]:

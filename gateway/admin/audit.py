@@ -44,7 +44,7 @@ class Audit:
             found, after = newest(rows, query, c.seq, Slice(part.limit))
             return Page([self._records.event(row) for row in found], after)
 
-        return await self._database.read(job)
+        return await self._database.read(job, tenant=place.tenant)
 
     async def verify(self, admin: Admin, place: Place) -> Shown:
         """Return the report of a walk over the whole chain, its checkpoints and signatures.
@@ -56,7 +56,7 @@ class Audit:
             return report
         findings: list[dict[str, Any]] = report.get("findings", [])
         named = [finding["call"] for finding in findings if finding.get("call")]
-        own, counted = await self._database.read(lambda rows: _own(rows, place, named))
+        own, counted = await self._database.read(lambda rows: _own(rows, place, named), tenant=place.tenant)
         kept = [finding | {"call": finding["call"] if finding.get("call") in own else None} for finding in findings]
         return report | counted | {"findings": kept}
 

@@ -42,7 +42,7 @@ class Calls:
             names = _names(rows, place, found)
             return Page([_listed(row, names) for row in found], after)
 
-        return await self._database.read(job)
+        return await self._database.read(job, tenant=place.tenant)
 
     async def get(self, place: Place, id: str) -> Shown:
         """Return one call: what was asked, what was answered, and its events in order. Raises `CallNotFound`."""
@@ -56,7 +56,7 @@ class Calls:
             approval = rows.execute(select(approvals.c.id).where(approvals.c.call == id)).scalar()
             return row, links, _names(rows, place, [row]), approval
 
-        row, links, names, approval = await self._database.read(job)
+        row, links, names, approval = await self._database.read(job, tenant=place.tenant)
         request: dict[str, Any] = self._records.opened(place.tenant, id, row["request"]) or {}
         answer: dict[str, Any] = self._records.opened(place.tenant, f"{id}/answer", row["answer"]) or {}
         body: dict[str, Any] = answer.get("body") or {}

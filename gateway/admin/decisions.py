@@ -53,7 +53,7 @@ class Decisions:
             found, after = newest(rows, query, approvals.c.id, part)
             return Page([_listed(row) for row in found], after)
 
-        return await self._database.read(job)
+        return await self._database.read(job, tenant=place.tenant)
 
     async def find(self, place: Place, id: str) -> Approval:
         """Return an approval of the place. Raises `NotFound`."""

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection as Rows
-from sqlalchemy import text
 
 from connectors.sdk.errors import ActionError
 from gateway.freshness import Freshness
 from gateway.ledger.database import Database
+from gateway.ledger.holding import count_up
 from gateway.ledger.record import EventRow
 
 ResultT = TypeVar("ResultT")
@@ -96,13 +96,7 @@ def counted(job: Callable[[Rows], ResultT]) -> Callable[[Rows], ResultT]:
     def run(rows: Rows) -> ResultT:
         result = job(rows)
         # Last, because others who change something wait for this row until the commit.
-        rows.execute(
-            text(
-                "INSERT INTO meta (name, value) VALUES (:name, '1') ON CONFLICT (name)"
-                " DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)"
-            ),
-            {"name": _NAME},
-        )
+        count_up(rows, _NAME)
         return result
 
     return run

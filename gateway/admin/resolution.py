@@ -56,7 +56,7 @@ class Resolver:
         stored = await self._looks.find(place.tenant, place.environment, id)
         if stored.status != "outcome_unknown":
             raise _known(stored.status)
-        facts = await self._database.read(lambda rows: self._facts(rows, stored))
+        facts = await self._database.read(lambda rows: self._facts(rows, stored), tenant=stored.tenant)
         if said.outcome == "applied":
             answer, ending = self._applied(stored, said, facts)
         else:

@@ -59,7 +59,7 @@ class Tenants:
         self._data_keys = data_keys
 
     async def create(self, by: By, wanted: NewTenant) -> Shown:
-        """Make a tenant and its data key. Raises `Conflict` where it is there."""
+        """Make a tenant and its data key. Raises `Conflict` where it is there, `SecretStoreUnavailable`."""
         row = {
             "id": wanted.id,
             "title": wanted.title or wanted.id,
@@ -71,7 +71,7 @@ class Tenants:
         async with self._data_keys.lock:
             if await self._row(wanted.id) is not None:
                 raise Conflict(f"The tenant {wanted.id} is there already.")
-            key = self._data_keys.make(wanted.id)
+            key = await self._data_keys.make(wanted.id)
 
             def job(rows: Rows) -> None:
                 insert(rows, tenants, row, f"The tenant {wanted.id} is there already.")

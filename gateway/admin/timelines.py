@@ -51,7 +51,7 @@ class Timelines:
             counted = _counts(rows, [row["id"] for row in found])
             return Page([{**self._run(row), "calls": counted.get(row["id"], 0)} for row in found], after)
 
-        return await self._database.read(job)
+        return await self._database.read(job, tenant=place.tenant)
 
     async def get(self, place: Place, id: str, part: Slice) -> tuple[Shown, str | None]:
         """Return a run with one part of its events, oldest first. Raises `RunNotFound`."""
@@ -67,7 +67,7 @@ class Timelines:
             found, after = in_order(rows, query, events.c.seq, by_number)
             return row, found, after
 
-        row, found, after = await self._database.read(job)
+        row, found, after = await self._database.read(job, tenant=place.tenant)
         return {**self._run(row), "items": [self._records.event(link) for link in found]}, after
 
     def _run(self, row: RowMapping) -> Shown:

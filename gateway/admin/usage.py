@@ -29,7 +29,9 @@ class Usage:
 
         Work units are those of runs that closed in the time, at most the newest 20,000; `truncated` says when more.
         """
-        counted, connected, closed = await self._database.read(lambda rows: _read(rows, place, since, until))
+        counted, connected, closed = await self._database.read(
+            lambda rows: _read(rows, place, since, until), tenant=place.tenant
+        )
         quotas = [
             {"connection": row["id"], "name": row["name"], "budgets": self._quota.shown(row["id"])} for row in connected
         ]

@@ -1,5 +1,6 @@
 """`gatehouse calls`, `runs`, `audit` and `usage`: what happened."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,9 +95,19 @@ def _audit(audit: typer.Typer) -> None:
         """List events, newest first."""
         return api.items(api.here("audit"), limit, {"type": type, "since": since})
 
+    @audit.command("keys")
+    def keys() -> None:
+        """Print the public keys that check this installation's checkpoints, as PEM: an auditor keeps them."""
+        from gateway.cli import export_keys
+
+        export_keys()
+
     @audit.command("verify")
     def verify(
         remote: Annotated[bool, typer.Option("--remote", help="Ask a running gateway to check its own.")] = False,
+        keys: Annotated[
+            Path | None, typer.Option(help="Check by these public keys alone; neither master key nor Vault is asked.")
+        ] = None,
         url: Annotated[str | None, typer.Option(help="Root URL of the gateway [GATEHOUSE_URL].")] = None,
         token: Annotated[str | None, typer.Option(help="Admin token; better in GATEHOUSE_TOKEN.")] = None,
         tenant: Annotated[str | None, typer.Option(help="Tenant [GATEHOUSE_TENANT].")] = None,
@@ -107,7 +118,7 @@ def _audit(audit: typer.Typer) -> None:
         if not remote:
             from gateway.cli import verify_ledger
 
-            verify_ledger(json)
+            verify_ledger(json, keys)
             return
         from gateway.commands.remote import asked, show
 

@@ -49,7 +49,9 @@ class Timeline:
         self, tenant: str, environment: str, run: str, *, after: int, count: int, limit: int
     ) -> list[Moment]:
         """Return events of a run after a place in the chain, `count` of which came before; everything in them."""
-        rows = await self._database.read(lambda connection: _events(connection, tenant, environment, run, after, limit))
+        rows = await self._database.read(
+            lambda connection: _events(connection, tenant, environment, run, after, limit), tenant=tenant
+        )
         return [
             Moment(id, count + number, seq, at, type, call or None, self._opened(tenant, id, body))
             for number, (seq, id, at, type, call, body) in enumerate(rows, 1)

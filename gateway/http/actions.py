@@ -104,9 +104,9 @@ class ActionRoutes:
         check_parameters(visit.request, ())
         options = read_options(visit.request)
         raw = await read_body(visit.request)
-        return Asked(
-            visit.principal, visit.request.match_info["action"], raw, options, visit.address, visit.trace, preview
-        )
+        # What callers invent is recorded too, and a ledger keeps no NUL in a text.
+        action = visit.request.match_info["action"].replace("\x00", "\ufffd")
+        return Asked(visit.principal, action, raw, options, visit.address, visit.trace, preview)
 
 
 def respond(answer: Answer) -> web.Response:

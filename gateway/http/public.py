@@ -1,6 +1,6 @@
 """What needs no credential: the API's document, health, readiness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -20,12 +20,14 @@ class PublicRoutes:
         database: Database,
         draining: Callable[[], bool],
         redis: Callable[[], bool] | None = None,
+        keys: Callable[[], Mapping[str, bool]] | None = None,
     ) -> None:
-        """Take what readiness asks: whether Redis answers, where there is one."""
+        """Take what readiness asks: whether Redis answers, and what of Vault's keys is well, where there are such."""
         self._registry = registry
         self._database = database
         self._draining = draining
         self._redis = redis
+        self._keys = keys
         self._document: bytes | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -49,7 +51,8 @@ class PublicRoutes:
     async def _readyz(self, request: web.Request) -> web.Response:
         """Ask each dependency; the ledger by a look-up, because nothing is sent without it.
 
-        Without Redis the gateway serves on, under local limits: it is degraded, not out.
+        Without Redis the gateway serves on, under local limits: it is degraded, not out. So it is while Vault is away:
+        checkpoints wait, and what cannot be unwrapped since the start.
         """
         del request
         checks = {"ledger": "ok", "serving": "draining" if self._draining() else "ok"}
@@ -59,7 +62,10 @@ class PublicRoutes:
             checks["ledger"] = error.code
         ready = all(state == "ok" for state in checks.values())
         status = "ready" if ready else "not ready"
+        beside = {name: "ok" if well else "waits for Vault" for name, well in (self._keys or dict)().items()}
         if self._redis is not None:
-            checks["redis"] = "ok" if self._redis() else "away"
-            status = "degraded" if ready and not self._redis() else status
+            beside["redis"] = "ok" if self._redis() else "away"
+        if ready and any(state != "ok" for state in beside.values()):
+            status = "degraded"
+        checks |= beside
         return json_response({"status": status, "checks": checks}, 200 if ready else 503)

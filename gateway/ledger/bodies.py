@@ -1,4 +1,4 @@
-"""Encrypts what is recorded: AES-256-GCM under a data key per tenant, itself wrapped by the master key.
+"""Encrypts what is recorded: AES-256-GCM under a data key per tenant, which is stored wrapped (`wrapping`).
 
 The associated data binds a body to its tenant and its row, so that bodies cannot be swapped. Destroying a
 tenant's data key makes all its bodies unreadable and leaves the hash chain whole.
@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from connectors.sdk.errors import SecretStoreUnavailable
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -40,30 +42,37 @@ class _Nonces:
 
 
 class Bodies:
-    """Seals and opens bodies for all tenants whose data keys are loaded."""
+    """Seals and opens bodies for all tenants whose data keys were taken into use. Who wraps those is not known here.
 
-    def __init__(self, wrapping_key: bytes) -> None:
-        self._wrapping = AESGCM(wrapping_key)
+    A key that is there and cannot be unwrapped now is expected: what needs it is refused with `SecretStoreUnavailable`.
+    """
+
+    def __init__(self) -> None:
         self._nonces = _Nonces()
         self._keys: dict[tuple[str, int], AESGCM] = {}
-        self._newest: dict[str, tuple[bytes, AESGCM]] = {}
+        self._newest: dict[str, tuple[int, bytes, AESGCM]] = {}
+        self._expected: set[tuple[str, int]] = set()
 
-    def new_key(self, tenant: str, number: int = 1) -> bytes:
-        """Make a data key, take it into use and return it wrapped."""
-        key = AESGCM.generate_key(256)
-        nonce = os.urandom(_NONCE)
-        self._take(tenant, number, key)
-        return nonce + self._wrapping.encrypt(nonce, key, _key_name(tenant, number))
+    def take(self, tenant: str, number: int, key: bytes) -> None:
+        """Take a data key into use. The one with the highest number seals."""
+        cipher = AESGCM(key)
+        self._expected.discard((tenant, number))
+        self._keys[tenant, number] = cipher
+        newest = self._newest.get(tenant)
+        if newest is None or number >= newest[0]:
+            self._newest[tenant] = (number, _VERSION + number.to_bytes(2, "big"), cipher)
 
-    def load(self, tenant: str, number: int, wrapped: bytes) -> None:
-        """Take a wrapped data key into use. Raises `Unreadable` under another master key."""
-        try:
-            key = self._wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _key_name(tenant, number))
-        except InvalidTag as error:
-            raise Unreadable(
-                f"the data key of tenant {tenant!r} does not open: the master key is not this ledger's"
-            ) from error
-        self._take(tenant, number, key)
+    def expect(self, tenant: str, number: int) -> None:
+        """Know of a data key that cannot be unwrapped now."""
+        if (tenant, number) not in self._keys:
+            self._expected.add((tenant, number))
+
+    def forget(self, tenant: str, number: int) -> None:
+        """Let go of a data key that was destroyed: what it sealed cannot be read any more."""
+        self._expected.discard((tenant, number))
+        self._keys.pop((tenant, number), None)
+        if self._newest.get(tenant, (None,))[0] == number:
+            del self._newest[tenant]
 
     def seal(self, tenant: str, row: str, value: object) -> bytes:
         """Encrypt a JSON value for a row."""
@@ -75,13 +84,19 @@ class Bodies:
 
     def seal_bytes(self, tenant: str, row: str, plain: bytes) -> bytes:
         """Encrypt bytes for a row: version, key number, nonce, ciphertext."""
-        head, key = self._newest[tenant]
+        newest = self._newest.get(tenant)
+        if newest is None:
+            raise self._away(tenant)
+        _, head, key = newest
         nonce = self._nonces.take()
         return head + nonce + key.encrypt(nonce, plain, f"{tenant}\x1f{row}".encode())
 
     def open_bytes(self, tenant: str, row: str, sealed: bytes) -> bytes:
-        """Decrypt bytes. Raises `Unreadable`."""
-        key = self._keys.get((tenant, int.from_bytes(sealed[1:3], "big")))
+        """Decrypt bytes. Raises `Unreadable`, `SecretStoreUnavailable`."""
+        number = int.from_bytes(sealed[1:3], "big")
+        key = self._keys.get((tenant, number))
+        if key is None and (tenant, number) in self._expected:
+            raise self._away(tenant)
         if key is None or sealed[:1] != _VERSION:
             raise Unreadable(f"the data key of {row} is gone")
         nonce, text = sealed[3 : 3 + _NONCE], sealed[3 + _NONCE :]
@@ -94,14 +109,9 @@ class Bodies:
         """Whether a data key of the tenant is loaded."""
         return tenant in self._newest
 
-    def _take(self, tenant: str, number: int, key: bytes) -> None:
-        cipher = AESGCM(key)
-        self._keys[tenant, number] = cipher
-        self._newest[tenant] = (_VERSION + number.to_bytes(2, "big"), cipher)
-
-
-def _key_name(tenant: str, number: int) -> bytes:
-    return f"{tenant}\x1f{number}".encode()
+    def _away(self, tenant: str) -> SecretStoreUnavailable:
+        whose = "The tenant's data key" if tenant else "The operators' data key"
+        return SecretStoreUnavailable(f"{whose} cannot be unwrapped now.", retry_after_ms=2000)
 
 
 def without_nulls(value: Mapping[str, object]) -> dict[str, object]:

@@ -51,3 +51,8 @@ def merkle_root(previous: bytes, heads: Mapping[str, tuple[int, bytes]]) -> byte
 def signed_text(head: Head, at: str) -> bytes:
     """Return what a checkpoint signs."""
     return b"gatehouse checkpoint v1\n%d\n%d\n%s\n%s" % (head.seq, head.count, head.hash.hex().encode(), at.encode())
+
+
+def vouching_text(public: bytes) -> bytes:
+    """Return what a signing key signs to vouch for an earlier one, whose 32 bytes are given."""
+    return b"gatehouse earlier checkpoint key v1\n%s" % public.hex().encode()

@@ -1,75 +1,30 @@
-"""Signed heads of the chain, by an Ed25519 key that is not in the database.
+"""Signed heads of the chain, by an Ed25519 key that is not in the database (`signing`).
 
 Each second in which the chain grew, its head and count are signed into the table and into a small file beside the
 key. Rows cut off the end with their checkpoints are found by that file.
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+import structlog
 from sqlalchemy import Connection, text
 
-from connectors.sdk.errors import StateUnavailable
+from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
 from gateway.clock import Clock, stamp
 from gateway.ledger.chain import GENESIS, Head, merkle_root, signed_text
 from gateway.ledger.database import Database
+from gateway.ledger.signing import Signer
 
-
-class Signer:
-    """Signs and checks heads."""
-
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-        self._public = key.public_key()
-
-    @classmethod
-    def load_or_create(cls, path: Path) -> "Signer":
-        """Read the key (PEM, mode 0600), or make one where there is none yet."""
-        if not path.exists():
-            key = Ed25519PrivateKey.generate()
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            return cls(key)
-        loaded = load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(loaded, Ed25519PrivateKey):
-            raise ValueError(f"{path} holds no Ed25519 key")
-        return cls(loaded)
-
-    @classmethod
-    def derived(cls, secret: bytes) -> "Signer":
-        """Return the key that all processes with the same 32 secret bytes have."""
-        return cls(Ed25519PrivateKey.from_private_bytes(secret))
-
-    @property
-    def public(self) -> Ed25519PublicKey:
-        """The key that checks."""
-        return self._public
-
-    def sign(self, head: Head, at: str) -> bytes:
-        """Sign a head."""
-        return self._key.sign(signed_text(head, at))
-
-    def checks(self, head: Head, at: str, signature: bytes) -> bool:
-        """Whether a signature is ours over this head."""
-        try:
-            self._public.verify(signature, signed_text(head, at))
-        except InvalidSignature:
-            return False
-        return True
+Heads = Mapping[str, tuple[int, bytes]]
+_Fresh = tuple[Head, Heads | None]
+_EVERY_SECONDS = 1.0
+_LATER_SECONDS = 3.0
+_log: Any = structlog.get_logger("gatehouse.checkpoints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +34,7 @@ class Checkpoint:
     head: Head
     at: str
     signature: bytes
-    heads: Mapping[str, tuple[int, bytes]] | None = None
+    heads: Heads | None = None
 
     def shown(self) -> dict[str, Any]:
         """Return the form that is kept beside the key."""
@@ -93,7 +48,7 @@ class Checkpoint:
         return plain if self.heads is None else plain | {"heads": heads_text(self.heads)}
 
 
-def heads_text(heads: Mapping[str, tuple[int, bytes]]) -> str:
+def heads_text(heads: Heads) -> str:
     """Write heads as JSON: `{writer: [number, hash in hex]}`."""
     return orjson.dumps({id: [number, hash.hex()] for id, (number, hash) in heads.items()}).decode()
 
@@ -103,10 +58,21 @@ def read_heads(text: str) -> dict[str, tuple[int, bytes]]:
     return {id: (number, bytes.fromhex(hash)) for id, (number, hash) in orjson.loads(text).items()}
 
 
+def read_kept(file: Path) -> Checkpoint | None:
+    """Return the checkpoint that is kept beside the key, None where there is none. Raises `ValueError`."""
+    if not file.exists():
+        return None
+    said = orjson.loads(file.read_bytes())
+    head = Head(said["seq"], said["count"], bytes.fromhex(said["head"]))
+    heads = read_heads(said["heads"]) if "heads" in said else None
+    return Checkpoint(head, said["at"], bytes.fromhex(said["signature"]), heads)
+
+
 class Checkpoints:
     """Signs once a second while the chains grow: the one chain's head, or in a shared ledger the heads of all writers.
 
-    Of several processes that would sign at once, one does; the others find nothing new.
+    The signature is made outside of any transaction, for Vault may be slow. Of several processes that sign at once one
+    writes, and the others pause for longer. `behind` says that the signing key is out of reach: nothing else waits.
     """
 
     def __init__(self, database: Database, signer: Signer, clock: Clock, file: Path) -> None:
@@ -116,54 +82,49 @@ class Checkpoints:
         self._file = file
         self._last = 0
         self._signing = asyncio.Lock()
+        self.behind = False
 
     async def run(self) -> None:
         """Sign each second until cancelled."""
+        first = True
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(_EVERY_SECONDS if first else _LATER_SECONDS)
             try:
-                await self.sign()
-            except StateUnavailable:
-                continue  # the disk refuses; the next second tries again
+                first = await self.sign()
+            except (StateUnavailable, SecretStoreUnavailable):
+                first = True  # the disk or Vault refuses; the next second tries again
 
-    async def sign(self) -> None:
-        """Sign now, if there is anything new. Two at once, as at a stop, sign one after the other."""
+    async def sign(self) -> bool:
+        """Sign now, if there is anything new. Two at once, as at a stop, sign one after the other.
+
+        Returns False where another process was first. Raises `StateUnavailable`, `SecretStoreUnavailable`.
+        """
         async with self._signing:
-            if self._database.shared:
-                await self._sign_all()
-            else:
-                await self._sign_one()
-
-    async def _sign_one(self) -> None:
-        head = self._database.head()
-        if head.seq == self._last:
-            return
-        at = stamp(self._clock.now())
-        signed = Checkpoint(head, at, self._signer.sign(head, at))
-        await self._database.write(lambda rows: _insert(rows, signed))
-        await asyncio.to_thread(self._keep, signed)
-        self._last = head.seq
-
-    async def _sign_all(self) -> None:
-        if not await self._database.read(_has_grown):
-            return
-        at = stamp(self._clock.now())
-
-        def job(rows: Connection) -> Checkpoint | None:
-            rows.execute(text("SELECT pg_advisory_xact_lock(hashtext('gatehouse checkpoint'))"))
-            heads = _take_heads(rows)
-            if not heads:
-                return None
-            before = rows.execute(text("SELECT seq, head FROM checkpoints ORDER BY seq DESC LIMIT 1")).first()
-            seq, previous = (before[0], bytes(before[1])) if before else (0, GENESIS)
-            head = Head(seq + 1, sum(number for number, _ in heads.values()), merkle_root(previous, heads))
-            signed = Checkpoint(head, at, self._signer.sign(head, at), heads)
-            _insert(rows, signed)
-            return signed
-
-        signed = await self._database.write(job)
-        if signed is not None:
+            fresh = await self._database.read(_next_of_all) if self._database.shared else self._next_of_one()
+            if fresh is None:
+                return True
+            signed = await self._signed(*fresh)
+            if not await self._database.write(lambda rows: _insert(rows, signed)):
+                return False
+            self._last = signed.head.seq
             await asyncio.to_thread(self._keep, signed)
+            return True
+
+    def _next_of_one(self) -> _Fresh | None:
+        head = self._database.head()
+        return (head, None) if head.seq != self._last else None
+
+    async def _signed(self, head: Head, heads: Heads | None) -> Checkpoint:
+        at = stamp(self._clock.now())
+        try:
+            signature = await self._signer.sign(signed_text(head, at))
+        except SecretStoreUnavailable as error:
+            if not self.behind:
+                _log.warning("checkpoints_wait", reason=error.detail)
+            self.behind = True
+            raise
+        self.behind = False
+        return Checkpoint(head, at, signature, heads)
 
     def _keep(self, signed: Checkpoint) -> None:
         fresh = self._file.with_suffix(".new")
@@ -171,19 +132,33 @@ class Checkpoints:
         fresh.replace(self._file)
 
 
-def _has_grown(rows: Connection) -> bool:
-    return rows.execute(text("SELECT 1 FROM writers WHERE number > vouched LIMIT 1")).first() is not None
+def _next_of_all(rows: Connection) -> _Fresh | None:
+    """Return what the next checkpoint of a shared ledger names: the heads that none names yet, over the last one."""
+    found = rows.execute(text("SELECT id, number, hash FROM writers WHERE number > vouched")).all()
+    if not found:
+        return None
+    heads = {row[0]: (row[1], bytes(row[2])) for row in found}
+    seq, previous = _last(rows)
+    return Head(seq + 1, sum(number for number, _ in heads.values()), merkle_root(previous, heads)), heads
 
 
-def _take_heads(rows: Connection) -> dict[str, tuple[int, bytes]]:
-    """Return the heads that no checkpoint names yet, and note that one does."""
-    found = rows.execute(
-        text("UPDATE writers SET vouched=number WHERE number > vouched RETURNING id, number, hash")
-    ).all()
-    return {row[0]: (row[1], bytes(row[2])) for row in found}
+def _last(rows: Connection) -> tuple[int, bytes]:
+    row = rows.execute(text("SELECT seq, head FROM checkpoints ORDER BY seq DESC LIMIT 1")).first()
+    return (row[0], bytes(row[1])) if row else (0, GENESIS)
 
 
-def _insert(rows: Connection, signed: Checkpoint) -> None:
+def _insert(rows: Connection, signed: Checkpoint) -> bool:
+    """Write a checkpoint, and note the heads that it names. Returns whether it does follow the last one."""
+    if signed.heads is not None:
+        rows.execute(text("SELECT pg_advisory_xact_lock(hashtext('gatehouse checkpoint'))"))
+        seq, previous = _last(rows)
+        if (seq + 1, merkle_root(previous, signed.heads)) != (signed.head.seq, signed.head.hash):
+            return False
+        for id, (number, _) in sorted(signed.heads.items()):
+            rows.execute(
+                text("UPDATE writers SET vouched=:n WHERE id=:id AND vouched < :n AND number >= :n"),
+                {"id": id, "n": number},
+            )
     rows.execute(
         text(
             "INSERT INTO checkpoints (seq, count, head, at, signature, heads) VALUES (:s,:c,:h,:a,:g,:w)"
@@ -198,3 +173,4 @@ def _insert(rows: Connection, signed: Checkpoint) -> None:
             "w": None if signed.heads is None else heads_text(signed.heads),
         },
     )
+    return True

@@ -5,6 +5,7 @@ PostgreSQL's driver is imported only where there is one.
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from sqlalchemy import inspect, text
 
 from connectors.sdk.errors import StateUnavailable
 from gateway.ledger.database import Database
+from gateway.ledger.holding import lost_records
 from gateway.ledger.migrate import upgrade, upgrade_shared
 from gateway.ledger.sqlite import SqliteDatabase, connect, engine_over
 from gateway.ledger.terms import Terms
@@ -21,7 +23,10 @@ ResultT = TypeVar("ResultT")
 
 
 class Ledger:
-    """Where a ledger lies. `terms` are those of PostgreSQL, None for the file; `home` has the writers' locks."""
+    """Where a ledger lies. `terms` are those of PostgreSQL, None for the file.
+
+    `home` has the writers' locks and the last checkpoint.
+    """
 
     def __init__(self, file: Path, home: Path, terms: Terms | None) -> None:
         self._file = file
@@ -35,11 +40,12 @@ class Ledger:
 
     def database(self) -> Database:
         """Return the ledger as the gateway uses it, not yet opened."""
+        lost = partial(lost_records, file=self._home / "checkpoint.json")
         if self._terms is None:
-            return SqliteDatabase(self._file)
+            return SqliteDatabase(self._file, lost=lost)
         from gateway.ledger.postgres import PostgresDatabase
 
-        return PostgresDatabase(self._terms, self._home / "writers")
+        return PostgresDatabase(self._terms, self._home / "writers", lost=lost)
 
     async def upgrade(self) -> None:
         """Bring it to this gateway's version. Raises `LedgerTooNew`, `StateUnavailable`."""
@@ -63,6 +69,18 @@ class Ledger:
                 return result
         finally:
             raw.close()
+
+    async def look(self, job: Callable[[Rows], ResultT]) -> ResultT:
+        """Run a read on one snapshot, outside of any gateway."""
+        if self._terms is None:
+            return await self.run(job)
+
+        def snapshot(rows: Rows) -> ResultT:
+            rows.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            return job(rows)
+
+        with _reaching():
+            return await _run_shared(self._terms, snapshot)
 
     async def meta(self) -> Mapping[str, str]:
         """Return what the ledger says of itself; nothing where it is not set up. Raises `StateUnavailable`."""
@@ -89,9 +107,9 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        from gateway.ledger.postgres_wire import DISCONNECTED
+        from gateway.ledger.postgres_wire import is_disconnected
 
-        if isinstance(error, DISCONNECTED):
+        if is_disconnected(error):
             raise StateUnavailable(f"The ledger cannot be reached: {type(error).__name__}.") from error
         raise
 

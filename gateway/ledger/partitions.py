@@ -16,10 +16,15 @@ def make_ready(rows: Connection, now: datetime) -> list[str]:
 
     Rows whose month has no part lie in the `_rest` part. Two processes at once make each part once.
     """
+    return make_since(rows, now, now)
+
+
+def make_since(rows: Connection, first: datetime, now: datetime) -> list[str]:
+    """Make the missing parts from the month of `first` to the second one after `now`; return their names."""
     made: list[str] = []
     rows.execute(text("SELECT pg_advisory_xact_lock(hashtext('gatehouse partitions'))"))
-    year, month = now.year, now.month
-    for _ in range(_AHEAD + 1):
+    year, month = first.year, first.month
+    for _ in range((now.year - first.year) * 12 + now.month - first.month + _AHEAD + 1):
         following = (year, month + 1) if month < 12 else (year + 1, 1)
         for table, prefix in _TABLES:
             name = f"{table}_{year}_{month:02d}"

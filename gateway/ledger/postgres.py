@@ -23,6 +23,7 @@ from connectors.sdk.errors import StateUnavailable
 from gateway.ids import new_id
 from gateway.ledger import writer
 from gateway.ledger.chain import GENESIS, Head, link
+from gateway.ledger.holding import Lost, hold
 from gateway.ledger.postgres_batch import Wire, part, write_rows
 from gateway.ledger.postgres_wire import (
     DISCONNECTED,
@@ -57,10 +58,6 @@ _REGISTER = (
 _OUR_HEAD = "SELECT number, hash FROM writers WHERE id=$1 FOR UPDATE"
 _END = f"UPDATE writers SET ended_at={writer.NOW}, proved=1 WHERE id=$1"
 _FENCE = f"UPDATE writers SET ended_at={writer.NOW} WHERE id=$1 AND ended_at IS NULL"
-_HOLD = (
-    "INSERT INTO meta (name, value) VALUES ('writes_held', $1) ON CONFLICT (name) DO NOTHING",
-    "UPDATE meta SET value = (value::bigint + 1)::text WHERE name='epoch'",
-)
 
 
 class _Fenced(Exception):
@@ -89,9 +86,11 @@ class PostgresDatabase:
 
     shared = True
 
-    def __init__(self, terms: Terms, folder: Path) -> None:
+    def __init__(self, terms: Terms, folder: Path, *, lost: Lost = lambda rows: None) -> None:
+        """Take where it is. `lost` says what the database lacks that it should have, asked at every connection."""
         self._terms = terms
         self._folder = folder
+        self._lost = lost
         self._waiting: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -113,6 +112,7 @@ class PostgresDatabase:
         self._locks = await asyncio.to_thread(LockFiles, self._folder)
         try:
             await self._connect()
+            await self._hold_if_lost()
             await self._register()
         except DISCONNECTED as error:
             raise StateUnavailable(f"The ledger cannot be reached: {_said(error)}.") from error
@@ -286,15 +286,15 @@ class PostgresDatabase:
         assert record.job is not None
         assert self._connection is not None
         await wire.execute("SAVEPOINT job")
+        ended = await write_rows(wire, [record])
+        outcome: Outcome | None = ended[0] if ended else Written()
         try:
-            ended = await write_rows(wire, [record])
-            outcome: Outcome | None = ended[0] if ended else Written()
             if isinstance(outcome, Written):
                 outcome = Written(await self._connection.run_sync(record.job))
                 events += [self._linked(event) for event in record.events]
         except Exception as error:
-            if isinstance(error, DISCONNECTED) or is_disconnected(error):
-                raise
+            if wire.is_closed() or (isinstance(error, DBAPIError) and is_disconnected(error)):
+                raise ConnectionError("the database went away under a job") from error
             await wire.execute("ROLLBACK TO SAVEPOINT job")
             self._head = head
             del events[place:]
@@ -317,15 +317,20 @@ class PostgresDatabase:
         """Connect again and find out whether the batch was committed. None: it was not, and can be tried again."""
         self.ready = False
         _log.warning("ledger_disconnected", reason=_said(error))
-        number, hash = await self._come_back()
-        self.ready = True
-        if (number, hash) == (self._durable.seq, self._durable.hash):
-            return None
-        if self._pending is not None and (number, hash) == (self._head.seq, self._head.hash):
-            return self._committed(self._pending)
-        await self._hold_writes()
-        _refuse_all(batch, StateUnavailable("The ledger has lost records; writes are held."))
-        return []
+        while True:
+            number, hash = await self._come_back()
+            written = self._pending is not None and (number, hash) == (self._head.seq, self._head.hash)
+            if written or (number, hash) == (self._durable.seq, self._durable.hash):
+                self.ready = True
+                return self._committed(self._pending) if written and self._pending is not None else None
+            try:
+                _log.error("ledger_lost_records", writer=self.writer)
+                await self._begin_anew()
+            except DISCONNECTED:
+                continue
+            self.ready = True
+            _refuse_all(batch, StateUnavailable("The ledger has lost records; writes are held."))
+            return []
 
     async def _come_back(self) -> tuple[int, bytes]:
         """Return our head as the database has it, however long it takes to reach it."""
@@ -335,24 +340,40 @@ class PostgresDatabase:
                 await self._disconnect()
                 await self._connect()
                 row = await self._wire.fetchrow(_OUR_HEAD, self.writer)
-            except (*DISCONNECTED, *TRY_AGAIN):
+                found = (row[0], bytes(row[1])) if row is not None else (-1, b"")
+                await self._hold_if_lost(found)
+            except (*DISCONNECTED, asyncpg.PostgresError) as error:  # whatever it says, it may say better later
                 if self._closed:
-                    raise
+                    raise error if isinstance(error, DISCONNECTED) else ConnectionError(_said(error)) from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
-                return (row[0], bytes(row[1])) if row is not None else (-1, b"")
+                return found
 
-    async def _hold_writes(self) -> None:
-        """The database forgot what it had confirmed: hold writes until an operator accepts that, in a new epoch."""
-        _log.error("ledger_lost_records", writer=self.writer)
-        reason = "the database has lost records that it had confirmed (a failover to a standby that lagged?)"
-        if await self._wire.execute(_HOLD[0], reason) == "INSERT 0 1":
-            await self._wire.execute(_HOLD[1])
-        await self._begin_anew()
+    async def _hold_if_lost(self, found: tuple[int, bytes] | None = None) -> None:
+        """Hold writes in a new epoch where the database forgot what it had confirmed.
+
+        That shows by our own head as it was `found`, or by the checkpoint that was kept. It is held before anybody can
+        take up a call that the database shows as it stood before.
+        """
+        assert self._connection is not None
+        known = [(self._durable.seq, self._durable.hash), (self._head.seq, self._head.hash)]
+        try:
+            why = await self._connection.run_sync(self._lost)
+            if found is not None and found not in known:
+                why = "the database has lost records that it had confirmed (a failover to a standby that lagged?)"
+            if why is not None:
+                await self._wire.execute("BEGIN")
+                await self._connection.run_sync(hold, why)
+                await self._wire.execute("COMMIT")
+        except DBAPIError as error:
+            raise ConnectionError("the ledger could not be looked at") from error  # to be tried again
 
     async def _connect(self) -> None:
-        connection = await self._engine.connect()
+        try:
+            connection = await self._engine.connect()
+        except DBAPIError as error:
+            raise ConnectionError("the database refused a connection") from error
         # Transactions are begun and ended here by hand, around the statements of many records.
         self._connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         self._wire = await raw_of(self._connection)

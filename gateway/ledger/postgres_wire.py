@@ -52,6 +52,7 @@ async def connect(terms: Terms, application: str) -> Any:
     statement = str(int(terms.statement_seconds * 1000))
     return await asyncpg.connect(
         re.sub(r"^postgresql\+\w+://", "postgresql://", terms.url),
+        password=terms.password,
         timeout=ceil(terms.connect_seconds),
         command_timeout=terms.statement_seconds + 5,
         server_settings={
@@ -83,7 +84,9 @@ async def raw_of(connection: AsyncConnection) -> Any:
 
 
 def is_disconnected(error: BaseException) -> bool:
-    """Whether SQLAlchemy reports that the connection is gone."""
+    """Whether an error says that the connection is gone, or could not be made."""
+    if isinstance(error, DISCONNECTED):
+        return True
     return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(_cause(error), DISCONNECTED))
 
 
@@ -115,11 +118,13 @@ class Readers:
         try:
             async with self._engine.connect() as connection, connection.begin():
                 return await connection.run_sync(scoped)
-        except (*DISCONNECTED, DBAPIError) as error:
+        except (*DISCONNECTED, asyncpg.PostgresError, DBAPIError) as error:
             raise _unreadable(error) from error
 
     async def fetch(self, statement: str, parameters: tuple[Any, ...], tenant: str | None) -> tuple[Any, ...] | None:
         """Return the first row. A connection that broke since it was last used is replaced once."""
+        if any(isinstance(value, str) and "\x00" in value for value in parameters):
+            return None  # PostgreSQL keeps no such text, so no row can have it
         numbered = _numbered(statement)
         for again in (True, False):
             try:

@@ -24,6 +24,7 @@ from connectors.sdk.errors import StateUnavailable
 from gateway.ids import new_id
 from gateway.ledger import statements
 from gateway.ledger.chain import Head, link
+from gateway.ledger.holding import Lost, hold
 from gateway.ledger.record import ClaimTaken, EventRow, Outcome, Record, Settlement, Stale, Written
 from gateway.ledger.writer import Adopted
 
@@ -55,8 +56,10 @@ class SqliteDatabase:
 
     shared = False
 
-    def __init__(self, path: Path, *, readers: int = 2) -> None:
+    def __init__(self, path: Path, *, readers: int = 2, lost: Lost = lambda rows: None) -> None:
+        """Take the file. `lost` says what it lacks that it should have: then writes are held from the start."""
         self._path = path
+        self._lost = lost
         self._waiting: list[_Waiting] = []
         self._busy = False
         self._closed = False
@@ -78,7 +81,9 @@ class SqliteDatabase:
         self._loop = asyncio.get_running_loop()
         raw = connect(self._path)
         self._opened.append(raw)
-        self._writer = _Writer(raw, engine_over(raw).connect(), last_link(raw))
+        rows = engine_over(raw).connect()
+        self._hold_if_lost(raw, rows)
+        self._writer = _Writer(raw, rows, last_link(raw))
         self._look = connect(self._path)
         self._look.execute("PRAGMA query_only=ON")
         self._opened.append(self._look)
@@ -95,6 +100,13 @@ class SqliteDatabase:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
+
+    def _hold_if_lost(self, raw: sqlite3.Connection, rows: Connection) -> None:
+        why = self._lost(rows)
+        if why is not None:
+            raw.execute("BEGIN IMMEDIATE")
+            hold(rows, why)
+            raw.execute("COMMIT")
 
     def head(self) -> Head:
         """Return the last durable link of the chain."""

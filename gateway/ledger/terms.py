@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`url` may hold a password: it is never shown. Times are seconds; `readers` are connections."""
+    """`url` may hold a password, `password` goes before it; neither is shown.
+
+    Times are seconds; `readers` are connections.
+    """
 
     url: str = field(repr=False)
+    password: str | None = field(default=None, repr=False)
     connect_seconds: float = 5.0
     statement_seconds: float = 30.0
     readers: int = 8

@@ -1,5 +1,8 @@
 """Checks a ledger: each chain link by link, the signed checkpoints, and the calls against their events.
 
+A ledger that was moved to PostgreSQL has the embedded one's chain as that of a writer `sqlite:<epoch>`, with the
+checkpoints that were signed then; the key of then counts because a key of ours signed for it at the move.
+
 Finds a changed, removed, reordered or cut-off event up to the last checkpoint, and a call whose owner, request, answer
 or state is not the one that its events name. What happened after the last checkpoint (at most a second) can
 be cut off unseen. Works on a live ledger, from one snapshot.
@@ -12,13 +15,17 @@ from hashlib import sha256
 from pathlib import Path
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
 
+from connectors.sdk.errors import SecretStoreUnavailable
 from gateway.ledger.bodies import Bodies, Unreadable
-from gateway.ledger.chain import GENESIS, Head, link, merkle_root
-from gateway.ledger.checkpoint import Checkpoint, Signer, read_heads
+from gateway.ledger.chain import GENESIS, Head, link, merkle_root, signed_text, vouching_text
+from gateway.ledger.checkpoint import Checkpoint, read_heads, read_kept
+from gateway.ledger.holding import imported_writer, meta_of
 from gateway.ledger.record import EventRow
+from gateway.ledger.signing import Checker, PublicKeys
 from gateway.ledger.sqlite import engine_over
 
 _MOST_FINDINGS = 100
@@ -27,6 +34,7 @@ _COLUMNS = "SELECT seq, writer, number, hash, body, id, tenant, environment, run
 _EVENTS = {"sqlite": f"{_COLUMNS} ORDER BY seq", "postgresql": f"{_COLUMNS} ORDER BY writer, number"}
 _TERMINAL = frozenset({"succeeded", "shadowed", "failed", "denied", "outcome_unknown", "cancelled", "expired"})
 _CALLS = "SELECT id, status, code, request, answer, tenant, environment, run, agent, action, connection FROM calls"
+EARLIER_KEYS = "earlier_keys"
 _ENDS = ("call_finished", "call_resolved")
 Progress = Callable[[int], None]
 
@@ -46,11 +54,12 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What was checked and what was found."""
+    """What was checked and what was found. `unread` calls could not be held against their events: the key is gone."""
 
     events: int = 0
     checkpoints: int = 0
     calls: int = 0
+    unread: int = 0
     last_checkpoint: int = 0
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -71,6 +80,7 @@ class Report:
             "events": self.events,
             "checkpoints": self.checkpoints,
             "calls": self.calls,
+            "unread": self.unread,
             "last_checkpoint": self.last_checkpoint,
             "findings": [finding.shown() for finding in self.findings],
         }
@@ -85,9 +95,10 @@ class _Told:
     answer: str | None = None
     status: str | None = None
     code: str | None = None
+    unread: bool = False
 
 
-def verify_file(ledger: Path, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
+def verify_file(ledger: Path, signer: Checker, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
     """Check an embedded ledger's file, from one snapshot."""
     raw = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True, isolation_level=None)
     try:
@@ -98,12 +109,13 @@ def verify_file(ledger: Path, signer: Signer, kept: Path, bodies: Bodies, progre
         raw.close()
 
 
-def verify(rows: Rows, signer: Signer, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
-    """Check a ledger over one snapshot. `kept` is the checkpoint file beside the key; `bodies` opens what is there."""
+def verify(rows: Rows, signer: Checker, kept: Path, bodies: Bodies, progress: Progress | None = None) -> Report:
+    """Check a ledger over one snapshot. `kept` is the checkpoint file beside the key.
+
+    `bodies` has the data keys: calls whose bodies it cannot open are held against nothing but their chain.
+    """
     report = Report()
-    for tenant, number, wrapped in rows.execute(text("SELECT tenant, number, wrapped FROM data_keys")):
-        bodies.load(tenant, number, wrapped)
-    vouched = _checkpoints(rows, kept, signer, report)
+    vouched = _checkpoints(rows, kept, Trusted(rows, signer), report)
     told = _check_chains(rows, vouched, bodies, report, progress)
     _check_calls(rows, told, report)
     return report
@@ -112,20 +124,41 @@ def verify(rows: Rows, signer: Signer, kept: Path, bodies: Bodies, progress: Pro
 Vouched = dict[str, dict[int, bytes]]
 
 
-def _checkpoints(rows: Rows, kept: Path, signer: Signer, report: Report) -> Vouched:
+class Trusted:
+    """`Checker` that knows earlier signing keys too: those of `meta` that a key of ours signed for."""
+
+    def __init__(self, rows: Rows, checker: Checker) -> None:
+        self._checker = checker
+        found: dict[str, str] = orjson.loads(meta_of(rows, EARLIER_KEYS) or "{}")
+        said = [(bytes.fromhex(key), bytes.fromhex(proof)) for key, proof in found.items()]
+        self._earlier = PublicKeys(
+            [
+                Ed25519PublicKey.from_public_bytes(key)
+                for key, proof in said
+                if checker.checks(vouching_text(key), proof)
+            ]
+        )
+
+    def checks(self, text: bytes, signature: bytes) -> bool:
+        """Whether a signature is by a key of ours, or by one that it signed for."""
+        return self._checker.checks(text, signature) or self._earlier.checks(text, signature)
+
+
+def _checkpoints(rows: Rows, kept: Path, signer: Checker, report: Report) -> Vouched:
     """Return the heads that valid signatures vouch for, by writer and place."""
     vouched: Vouched = {}
+    imported = imported_writer(rows)
     previous = GENESIS
     for signed, in_table in _signed(rows, kept):
         report.checkpoints += 1
         seq, heads = signed.head.seq, signed.heads
-        if not signer.checks(signed.head, signed.at, signed.signature):
+        if not signer.checks(signed_text(signed.head, signed.at), signed.signature):
             report.found("the signature of a checkpoint is not ours", seq=seq)
             continue
         if heads is not None and in_table and merkle_root(previous, heads) != signed.head.hash:
             report.found("a checkpoint does not follow the one before it", seq=seq)
         previous = signed.head.hash
-        for writer, (number, hash) in (heads or {"": (seq, signed.head.hash)}).items():
+        for writer, (number, hash) in ({imported: (seq, signed.head.hash)} if heads is None else heads).items():
             if vouched.setdefault(writer, {}).setdefault(number, hash) != hash:
                 report.found("two checkpoints name different heads", seq=seq)
         report.last_checkpoint = max(report.last_checkpoint, seq)
@@ -138,11 +171,9 @@ def _signed(rows: Rows, kept: Path) -> Iterator[tuple[Checkpoint, bool]]:
     for seq, count, head, at, signature, heads in found:
         told = read_heads(heads) if heads else None
         yield Checkpoint(Head(seq, count, bytes(head)), at, bytes(signature), told), True
-    if kept.exists():
-        said = orjson.loads(kept.read_bytes())
-        head = Head(said["seq"], said["count"], bytes.fromhex(said["head"]))
-        told = read_heads(said["heads"]) if "heads" in said else None
-        yield Checkpoint(head, said["at"], bytes.fromhex(said["signature"]), told), False
+    last = read_kept(kept)
+    if last is not None:
+        yield last, False
 
 
 def _check_chains(
@@ -194,12 +225,13 @@ def _check_end(vouched: Vouched, writer: str, head: Head, report: Report) -> Non
 def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
     if event.type not in {"call_requested", *_ENDS}:
         return
+    said = told.setdefault(event.call, _Told())
     try:
         data = bodies.open(event.tenant, event.id, event.body)
-    except Unreadable:
+    except (Unreadable, SecretStoreUnavailable):
         # An erased body is no finding: destroying a tenant's key is how it is erased. A changed one broke the chain.
+        said.unread = True
         return
-    said = told.setdefault(event.call, _Told())
     if event.type == "call_requested":
         said.request = data.get("request_sha256")
         where = (event.tenant, event.environment, event.run)
@@ -219,6 +251,9 @@ def _check_calls(rows: Rows, told: dict[str, _Told], report: Report) -> None:
         said = told.get(id)
         if said is None:
             report.found("no event tells of this call", call=id)
+            continue
+        if said.unread:
+            report.unread += 1
             continue
         if said.facts is not None and said.facts != tuple(facts):
             report.found("the call is not of the agent, run, action and connection that were recorded", call=id)

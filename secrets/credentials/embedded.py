@@ -35,6 +35,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
 )
 _READ = "SELECT version, sealed FROM credentials WHERE tenant = ? AND environment = ? AND connection = ?"
+_PLACES = "SELECT tenant, environment, connection FROM credentials WHERE sealed IS NOT NULL ORDER BY 1, 2, 3"
 _WRITE = "INSERT OR REPLACE INTO credentials VALUES (?, ?, ?, ?, ?)"
 _DESTROY = """
 UPDATE credentials SET sealed = NULL, version = version + 1
@@ -67,6 +68,10 @@ class EmbeddedStore:
     async def put(self, where: Where, credential: Credential, *, expected: int) -> int:
         """Write if the version is `expected`; return the new one. Raises `VersionConflict`."""
         return await self._run(lambda: self._put(where, credential, expected))
+
+    async def places(self) -> list[Where]:
+        """Return where there are credentials."""
+        return await self._run(lambda: [Where(*row) for row in self._opened().execute(_PLACES)])
 
     async def delete(self, where: Where) -> None:
         """Destroy the credential. Its bytes are overwritten in the file and cut out of the write-ahead log."""

@@ -29,6 +29,10 @@ path "gatehouse-transit/keys/gatehouse-checkpoints" {
 path "gatehouse-transit/datakey/plaintext/operators" {
   capabilities = ["update"]
 }
+# Keys that another wrapped before; `create` makes the key that wraps them.
+path "gatehouse-transit/encrypt/operators" {
+  capabilities = ["create", "update"]
+}
 path "gatehouse-transit/decrypt/operators" {
   capabilities = ["update"]
 }

@@ -16,6 +16,10 @@ path "gatehouse/destroy/tenants/{{identity.entity.aliases.TOKEN_ACCESSOR.name}}/
 path "gatehouse-transit/datakey/plaintext/tenant-{{identity.entity.aliases.TOKEN_ACCESSOR.name}}" {
   capabilities = ["update"]
 }
+# Keys that another wrapped before; `create` makes the key that wraps them.
+path "gatehouse-transit/encrypt/tenant-{{identity.entity.aliases.TOKEN_ACCESSOR.name}}" {
+  capabilities = ["create", "update"]
+}
 path "gatehouse-transit/decrypt/tenant-{{identity.entity.aliases.TOKEN_ACCESSOR.name}}" {
   capabilities = ["update"]
 }

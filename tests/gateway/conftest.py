@@ -55,6 +55,14 @@ async def make_world(pristine_home: Path, tmp_path: Path) -> AsyncIterator[Calla
 
 
 @pytest.fixture
+async def empty_database() -> AsyncIterator[str]:
+    """The name of an empty PostgreSQL database."""
+    name = await postgres.create_or_skip()
+    yield name
+    await postgres.drop(name)
+
+
+@pytest.fixture
 async def world(make_world: Callable[..., Awaitable[World]]) -> World:
     return await make_world()
 

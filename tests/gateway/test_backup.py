@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.backup import accept, backup, restore
+from gateway.backup import backup, restore
+from gateway.epoch import accept
 from gateway.installation import NotSetUp
 from gateway.ledger.sqlite import LedgerInUse
 from tests.gateway.caller import Caller

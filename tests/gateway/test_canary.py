@@ -97,8 +97,9 @@ class Planted:
             "client secret": CLIENT_SECRET,
             "app key": body[40:100],
             "master key": world.home.master_key.read_bytes().decode().strip(),
-            "audit key": "".join(world.home.audit_key.read_text().splitlines()[1:-1]),
         }
+        if world.home.audit_key.exists():
+            self.secrets["audit key"] = "".join(world.home.audit_key.read_text().splitlines()[1:-1])
 
     async def agent(self, name: str, credential: dict[str, str], method: str = "token") -> None:
         agent = await self.world.agent(name.replace("/", "-"))

@@ -180,9 +180,9 @@ def test_a_cursor_ends_after_a_day() -> None:
 def test_a_body_opens_in_its_own_row_and_unchanged_only(
     plain: bytes, row: str, other: str, data: st.DataObject
 ) -> None:
-    bodies = Bodies(bytes(32))
-    bodies.new_key("t")
-    bodies.new_key("u")
+    bodies = Bodies()
+    bodies.take("t", 1, bytes(32))
+    bodies.take("u", 1, bytes([1]) * 32)
     sealed = bodies.seal_bytes("t", row, plain)
     assert bodies.open_bytes("t", row, sealed) == plain
     assert plain not in sealed or len(plain) < 4

@@ -13,11 +13,15 @@ from pydantic import ValidationError
 
 from bench.vault_standin import VaultStandIn
 from connectors.sdk.errors import SecretStoreUnavailable
+from gateway.admin.tenants import NewTenant
+from gateway.app import Gateway
+from gateway.audit import check, exported_keys
 from gateway.backup import backup
 from gateway.installation import Home
+from gateway.ledger.keyring import stored_keys
 from gateway.settings import Settings
 from tests.credentials.vault.ground import REAL, Ground
-from tests.gateway.admin.stage import Stage, staged
+from tests.gateway.admin.stage import BY, Stage, staged
 
 READ = {"queue": "it", "number": 1}
 NEEDED = {"vault_role_id": "r", "vault_secret_id_file": "s"}
@@ -113,28 +117,46 @@ async def test_a_sealed_vault_stops_new_tokens_and_not_those_in_memory(stage: St
 
 
 async def test_a_gateway_starts_beside_a_sealed_vault_and_serves_when_it_is_unsealed(
-    ground: Ground, standin: VaultStandIn, tmp_path: Path
+    stage: Stage, standin: VaultStandIn
 ) -> None:
-    given = settings(ground)
+    _, key = await stage.caller()
+    stage.desk.tickets.append({"number": 1, "title": "Printer"})
     standin.sealed = True
-    stage = await staged(tmp_path / "home", **given)
-    wanted = {"connector": "desk", "name": "desk/main", "method": "token", "credential": {"token": "token-of-ann"}}
-    wanted |= {"base_url": stage.desk.url}
-    status, problem, _ = await stage.ask("POST", "E/connections", wanted)
-    assert (status, problem["code"]) == (503, "secret_store_unavailable")
+    await again(stage)
+    seen = len(stage.desk.seen)
+    status, problem = await stage.call(key, "desk.ticket.get", READ)
+    assert (status, problem["code"], problem["retryable"]) == (503, "secret_store_unavailable", True)
+    assert len(stage.desk.seen) == seen
+    assert (await readiness(stage))["checks"]["data_keys"] == "waits for Vault"
     standin.sealed = False
-    assert (await stage.ask("POST", "E/connections", wanted))[0] == 201
-    await stage.stop()
+    await stage.gateway.data_keys.load()
+    assert (await stage.call(key, "desk.ticket.get", READ))[0] == 200
+    assert (await readiness(stage))["status"] == "ready"
 
 
-async def test_a_gateway_does_not_start_with_a_way_in_that_vault_refuses(ground: Ground, tmp_path: Path) -> None:
+async def test_nothing_is_set_up_with_a_way_in_that_vault_refuses(ground: Ground, tmp_path: Path) -> None:
     given = settings(ground)
     given["vault_secret_id_file"].write_text("0" * 32)
     stage = Stage(tmp_path / "home", **given)
     with pytest.raises(SecretStoreUnavailable, match="does not accept"):
         await stage.start()
-    assert stage.gateway.url == ""
+    assert not (tmp_path / "home" / "ledger.db").exists()
+    await stage.desk.stop()
+
+
+async def test_a_gateway_does_not_start_with_a_way_in_that_vault_refuses(
+    stage: Stage, ground: Ground, tmp_path: Path
+) -> None:
     await stage.gateway.stop()
+    good = stage.settings.vault_secret_id_file.read_text()  # type: ignore[union-attr]
+    stage.settings.vault_secret_id_file.write_text("0" * 32)  # type: ignore[union-attr]
+    refused = Gateway(stage.settings, clock=stage.clock, registry=stage.gateway.registry)
+    with pytest.raises(SecretStoreUnavailable, match="does not accept"):
+        await refused.start()
+    assert refused.url == ""
+    await refused.stop()
+    stage.settings.vault_secret_id_file.write_text(good)  # type: ignore[union-attr]
+    await anew(stage)
 
 
 def test_the_command_says_what_an_operator_has_to_do(ground: Ground, tmp_path: Path) -> None:
@@ -149,12 +171,116 @@ def test_the_command_says_what_an_operator_has_to_do(ground: Ground, tmp_path: P
     }
     environment = {**os.environ, **told}
     gatehouse = [sys.executable, "-m", "gateway"]
+    (tmp_path / "token").write_text(ground.root_token)
     subprocess.run([*gatehouse, "init"], env=environment, check=True, capture_output=True)
+    (tmp_path / "token").write_text("hvs.wrong")
     ended = subprocess.run([*gatehouse, "serve"], env=environment, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1
     assert "does not accept the gateway's token. Put a good one into token." in ended.stderr
     assert "hvs.wrong" not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+# The ledger's keys
+
+
+async def test_data_keys_are_wrapped_and_checkpoints_signed_at_vault(stage: Stage, tmp_path: Path) -> None:
+    _, key = await stage.caller()
+    await stage.call(key, "desk.ticket.get", READ)
+    assert await stage.gateway._checkpoints.sign()
+    stored = await stage.gateway.database.read(stored_keys)
+    assert {tenant for tenant, _, _ in stored} == {"", "acme", "rival"}
+    assert all(wrapped.startswith(b"vault:v1:") for _, _, wrapped in stored)
+    assert not (tmp_path / "home" / "audit.key").exists()
+    _, report, _ = await stage.ask("POST", "E/audit/verify", role="operator", tenant=None)
+    assert report["intact"], report
+    assert report["checkpoints"] > 0
+
+
+async def test_a_call_asks_vault_for_no_data_key(stage: Stage, ground: Ground, standin: VaultStandIn) -> None:
+    _, key = await stage.caller()
+    stage.desk.tickets.append({"number": 1, "title": "Printer"})
+    before = ground.count("decrypt"), ground.count("datakey")
+    for _ in range(5):
+        assert (await stage.call(key, "desk.ticket.get", READ))[0] == 200
+    assert (ground.count("decrypt"), ground.count("datakey")) == before
+
+
+async def test_without_vault_checkpoints_wait_and_nothing_else_does(stage: Stage, standin: VaultStandIn) -> None:
+    _, key = await stage.caller()
+    stage.desk.tickets.append({"number": 1, "title": "Printer"})
+    assert (await stage.call(key, "desk.ticket.get", READ))[0] == 200
+    await stage.gateway._checkpoints.sign()
+    standin.sealed = True
+    assert (await stage.call(key, "desk.ticket.get", READ))[0] == 200
+    with pytest.raises(SecretStoreUnavailable):
+        await stage.gateway._checkpoints.sign()
+    ready = await readiness(stage)
+    assert (ready["status"], ready["checks"]["checkpoints"]) == ("degraded", "waits for Vault")
+    standin.sealed = False
+    await stage.gateway._checkpoints.sign()
+    assert (await readiness(stage))["status"] == "ready"
+    kept = await stage.gateway.database.fetch("SELECT max(seq) FROM checkpoints WHERE count > ?", (0,))
+    assert kept == (stage.gateway.database.head().seq,)
+
+
+async def test_checkpoints_of_all_versions_of_the_signing_key_check(
+    stage: Stage, ground: Ground, tmp_path: Path
+) -> None:
+    for number in range(3):
+        await stage.gateway.tokens.close()
+        await stage.services.tenants.create(BY, NewTenant(id=f"more-{number}"))
+        await stage.gateway._checkpoints.sign()
+        ground.root.secrets.transit.rotate_key("gatehouse-checkpoints", mount_point="gatehouse-transit")
+    await stage.gateway.stop()
+
+    report = await check(stage.settings)
+    (tmp_path / "keys.pem").write_text(await exported_keys(stage.settings))
+    offline = stage.settings.model_copy(update={"vault_addr": "http://127.0.0.1:9", "master_key": "none"})
+    alone = await check(offline, tmp_path / "keys.pem")
+
+    assert report.intact, report.findings
+    assert report.unread == 0
+    assert alone.intact, alone.findings
+    assert (alone.events, alone.checkpoints) == (report.events, report.checkpoints)
+    await anew(stage)
+
+
+async def test_an_installation_from_before_vault_goes_on_and_its_record_checks(ground: Ground, tmp_path: Path) -> None:
+    before = await staged(tmp_path / "home")
+    await before.gateway._checkpoints.sign()
+    before.settings = before.settings.model_copy(update=settings(ground))
+
+    await again(before)
+    await before.services.tenants.create(BY, NewTenant(id="later"))
+    await before.gateway._checkpoints.sign()
+
+    stored = {tenant: wrapped for tenant, _, wrapped in await before.gateway.database.read(stored_keys)}
+    assert stored["later"].startswith(b"vault:v1:")
+    assert not stored["acme"].startswith(b"vault:")
+    await before.gateway.stop()
+    report = await check(before.settings)
+    assert report.intact, report.findings
+    await anew(before)
+    await before.stop()
+
+
+async def again(stage: Stage) -> None:
+    """Put another gateway over the stage's home."""
+    await stage.gateway.stop()
+    await anew(stage)
+
+
+async def anew(stage: Stage) -> None:
+    stage.gateway = Gateway(stage.settings, clock=stage.clock, registry=stage.gateway.registry)
+    await stage.gateway.start()
+    stage.services, stage.url = stage.gateway.admin, stage.gateway.url
+
+
+async def readiness(stage: Stage) -> dict[str, Any]:
+    async with stage.session.get(stage.url + "/readyz") as answer:
+        assert answer.status == 200
+        return dict(await answer.json())
 
 
 async def test_stopping_ends_the_gateways_token(ground: Ground, tmp_path: Path) -> None:

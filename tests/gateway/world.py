@@ -24,7 +24,8 @@ from gateway.app import Gateway
 from gateway.approvals import Approval
 from gateway.clock import stamp
 from gateway.ids import new_id
-from gateway.installation import Derived, Home, ledger_of, load_master_key, set_up, signer_of
+from gateway.installation import Home, ledger_of, set_up
+from gateway.keys import opened_keys
 from gateway.ledger.verify import Report, verify, verify_file
 from gateway.registry import Registry
 from gateway.settings import Settings
@@ -118,6 +119,9 @@ class World:
             telemetry=self.telemetry,
             sleep=self.clock.sleep,
         )
+        if self.database is not None:
+            # There is one gateway here, and on a busy machine its loop may stand still for longer than replicas may.
+            self.gateway.freshness._alone = True
         await self.gateway.start()
 
     async def stop(self) -> None:
@@ -155,7 +159,7 @@ class World:
         """Make a tenant and an environment where they are not there yet."""
         gateway, at = self.gateway, stamp(self.clock.now())
         new_tenant = tenant not in {known for known, _ in self._places}
-        wrapped = gateway.bodies.new_key(tenant) if new_tenant else b""
+        wrapped = (await gateway.data_keys.make(tenant))["wrapped"] if new_tenant else b""
         self._places.add((tenant, environment))
 
         def job(rows: Rows) -> None:
@@ -386,11 +390,12 @@ class World:
 
     async def check(self) -> Report:
         """Check it as it is, whether or not a gateway runs."""
-        signer = signer_of(self.settings, self.home, Derived.of(load_master_key(self.settings, self.home)))
         bodies, kept = self.gateway.bodies, self.home.checkpoint
-        if self.database is None:
-            return await asyncio.to_thread(verify_file, self.home.ledger, signer, kept, bodies)
-        return await ledger_of(self.settings, self.home).run(lambda rows: verify(rows, signer, kept, bodies))
+        async with opened_keys(self.settings, self.home) as keys:
+            if self.database is None:
+                return await asyncio.to_thread(verify_file, self.home.ledger, keys.signer, kept, bodies)
+            ledger = ledger_of(self.settings, self.home)
+            return await ledger.look(lambda rows: verify(rows, keys.signer, kept, bodies))
 
 
 def _insert(rows: Rows, table: str, values: Mapping[str, Any], at: str, *, versioned: bool = True) -> None:

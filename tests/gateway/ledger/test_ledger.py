@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from credentials.vault_transit import KeyDestroyed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from gateway.ledger.bodies import Bodies, Unreadable
 from gateway.ledger.chain import Head, link
 from gateway.ledger.record import EventRow, Record
 from gateway.ledger.sqlite import LedgerInUse, SqliteDatabase
+from gateway.ledger.wrapping import MasterKeyWrapper
 from tests.gateway.caller import Caller
 from tests.gateway.world import World
 
@@ -175,7 +177,7 @@ async def test_bodies_are_unreadable_without_the_key_and_bound_to_their_rows(wor
         with pytest.raises(Unreadable):
             bodies.open(*wrong, body)
     with pytest.raises(Unreadable):
-        Bodies(bytes(32)).open(tenant, one, body)
+        Bodies().open(tenant, one, body)
 
 
 async def test_tenants_have_keys_of_their_own(world: World) -> None:
@@ -186,19 +188,20 @@ async def test_tenants_have_keys_of_their_own(world: World) -> None:
     sealed = world.gateway.bodies.seal("acme", "row", {"a": 1})
     with pytest.raises(Unreadable):
         world.gateway.bodies.open("rival", "row", sealed)
-    with pytest.raises(Unreadable):
-        Bodies(bytes(32)).load("acme", 1, keys[0])
+    with pytest.raises(KeyDestroyed):
+        await MasterKeyWrapper(bytes(32)).unwrap("acme", 1, keys[0])
 
 
 async def test_a_destroyed_key_erases_bodies_and_leaves_the_chain_whole(world: World, bot: Caller) -> None:
     reply = await bot.run("toy.note.create", NOTE, key="k1")
     await world.change(lambda rows: rows.exec_driver_sql("DELETE FROM data_keys WHERE tenant='acme'").rowcount)
-    await world.gateway._checkpoints.sign()
-    world.gateway.bodies = Bodies(world.gateway.bodies._wrapping and bytes(32))
-    with sqlite3.connect(world.home.ledger) as raw:
-        assert raw.execute("SELECT COUNT(*) FROM data_keys WHERE tenant='acme'").fetchone()[0] == 0
-    raw.close()
-    assert reply.status == 200
+    world.gateway.bodies.forget("acme", 1)
+    report = await world.verify()
+    assert report.intact, report.findings
+    assert (report.unread, report.calls) == (1, 1)
+    (sealed,) = await world.rows("SELECT answer FROM calls WHERE id=:id", id=reply.call)
+    with pytest.raises(Unreadable):
+        world.gateway.bodies.open_bytes("acme", reply.call, sealed[0])
 
 
 FIELDS = ("id", "tenant", "environment", "run", "call", "type", "at")

@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 _ROLE = "gatehouse_reader"
-_TABLES = ("calls", "events", "runs", "approvals", "claims", "files")
+_TABLES = ("calls", "events", "runs", "approvals", "claims", "files", "agents", "connections", "grants")
 _MINE = "tenant = current_setting('gatehouse.tenant', true)"
 
 
@@ -17,7 +17,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "postgresql":
         return
     op.execute(
-        f"DO $$ BEGIN CREATE ROLE {_ROLE} NOLOGIN;"
+        # Looked for first: who may not make roles could otherwise not use one that was made for them.
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{_ROLE}') THEN"
+        f" CREATE ROLE {_ROLE} NOLOGIN; END IF;"
         " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
     )
     op.execute(
