@@ -229,6 +229,7 @@ class Gateway:
             freezes=self.freezes,
             files=self.files,
             answers=self.answers,
+            spawn=self._spawn,
             sleep=self._sleep,
         )
         self.approvals = Approvals(

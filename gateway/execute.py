@@ -27,6 +27,7 @@ from gateway.upstream.recording import request_data
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _SETTLE_TRIES = 5
+_LATE_SECONDS = 2.0
 
 
 class Executor:
@@ -43,6 +44,7 @@ class Executor:
         freezes: Freezes,
         files: Files,
         answers: Answers,
+        spawn: Callable[[Awaitable[None]], object],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._clock = clock
@@ -53,6 +55,7 @@ class Executor:
         self._freezes = freezes
         self._files = files
         self._answers = answers
+        self._spawn = spawn
         self._sleep = sleep
 
     async def run(self, judged: Judged) -> Answer:
@@ -206,14 +209,31 @@ class Executor:
         raise error
 
     async def _finish(self, call: Opened, answer: Answer, ending: Ending) -> None:
-        """Make the end durable before anybody hears of it; try for a while where the disk refuses."""
+        """Make the end durable before anybody hears of it.
+
+        Where the ledger stays away the caller is told so, and the end is written behind their back: nobody else takes
+        the call over as long as this process lives. Raises `StateUnavailable`, `AlreadySettled`.
+        """
         for attempt in range(_SETTLE_TRIES):
             try:
                 await self._journal.finish(call, answer, ending)
             except StateUnavailable:
                 if attempt == _SETTLE_TRIES - 1:
+                    self._spawn(self._finish_late(call, answer, ending))
                     raise
                 await self._sleep(0.2 * 2**attempt)
+            else:
+                return
+
+    async def _finish_late(self, call: Opened, answer: Answer, ending: Ending) -> None:
+        while True:
+            await self._sleep(_LATE_SECONDS)
+            try:
+                await self._journal.finish(call, answer, ending)
+            except StateUnavailable:
+                continue
+            except AlreadySettled:
+                return
             else:
                 return
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from connectors.sdk.errors import ActionError, Unauthenticated
+from connectors.sdk.errors import ActionError, StateUnavailable, Unauthenticated
 from gateway import body
 from gateway.answers import Answers
 from gateway.approvals import Approval, Approvals, denied
@@ -25,6 +25,7 @@ FindPrincipal = Callable[[str], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
 _PARALLEL = 64
 _TRIES = 30
+_LEDGER_WAIT = 2.0
 _LEAST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
@@ -108,13 +109,18 @@ class Queue:
 
     async def _work(self, call: str) -> None:
         async with self._slots:
-            try:
-                await self._run(call)
-            except AlreadySettled:
+            while True:
+                try:
+                    await self._run(call)
+                except AlreadySettled:
+                    return
+                except StateUnavailable:
+                    await self._sleep(_LEDGER_WAIT)  # nobody else takes it up as long as this process lives
+                    continue
+                except ActionError as error:
+                    # It stays queued in the ledger, and the next start takes it up.
+                    _log.warning("queued_call_left", call=call, code=error.code)
                 return
-            except ActionError as error:
-                # It stays queued in the ledger, and the next start takes it up.
-                _log.warning("queued_call_left", call=call, code=error.code)
 
     async def _run(self, call: str) -> None:
         row = await self._database.fetch(
