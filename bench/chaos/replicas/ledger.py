@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 
 from sqlalchemy import Connection as Rows
 from sqlalchemy import text
@@ -12,8 +11,10 @@ from bench.chaos.ledger import Recorded
 from bench.chaos.replicas.installation import AGENT, ENVIRONMENT, TENANT
 from gateway.call import Agent
 from gateway.idempotency import Idempotency
-from gateway.installation import Derived, Home, ledger_of, load_master_key, signer_of
+from gateway.installation import Home, ledger_of
+from gateway.keys import Keys, opened_keys
 from gateway.ledger.bodies import Bodies
+from gateway.ledger.keyring import open_keys
 from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import Report, verify
 from gateway.settings import Settings
@@ -29,12 +30,10 @@ _SENDERS = "SELECT i.call, i.owner FROM intents i JOIN calls c ON c.id = i.call 
 class ReplicasLedger:
     """Reads what the ledger holds of the calls whose keys begin with a prefix."""
 
-    def __init__(self, home: Path, database_url: str) -> None:
-        settings = Settings(home=home, database_url=database_url)
-        self._home = Home(home)
-        self._derived = Derived.of(load_master_key(settings, self._home))
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = Home(settings.home)
         self._ledger = ledger_of(settings, self._home)
-        self._signer = signer_of(settings, self._home, self._derived)
 
     async def open_calls(self) -> int:
         """Return how many calls are not at an end."""
@@ -50,11 +49,13 @@ class ReplicasLedger:
 
     async def recorded(self, prefix: str) -> Recorded:
         """Return it, with the whole ledger verified."""
-        return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%"))
+        bodies = Bodies()
+        async with opened_keys(self._settings, self._home) as keys:
+            await open_keys(bodies, keys.wrapper, await self._ledger.run(_data_keys))
+            return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%", bodies, keys))
 
-    def _read(self, rows: Rows, like: str) -> Recorded:
-        bodies = Bodies(self._derived.bodies)
-        report = verify(rows, self._signer, self._home.checkpoint, bodies)
+    def _read(self, rows: Rows, like: str, bodies: Bodies, opened: Keys) -> Recorded:
+        report = verify(rows, opened.signer, self._home.checkpoint, bodies)
         agent = str(rows.execute(text("SELECT id FROM agents WHERE name=:name"), {"name": AGENT}).scalar_one())
         calls = rows.execute(text(_CALLS), {"like": like}).all()
         keys = {call: key for call, key, *_ in calls}
@@ -67,17 +68,22 @@ class ReplicasLedger:
         return Recorded(
             states=dict(states),
             sent=_sent(bodies, keys, [tuple(row) for row in sent]),
-            markers=self._markers(agent, set(states)),
+            markers=self._markers(opened, agent, set(states)),
             open=sum(status in {"running", "queued"} for _, _, status, _, _ in calls),
             intact=_said(report),
             decided={key: at for _, key, status, at, _ in calls if status == "outcome_unknown" and at},
             adopted=frozenset(keys[call] for call, owner in senders if owner != owners[call]),
         )
 
-    def _markers(self, agent: str, keys: set[str]) -> dict[str, str]:
-        marks = Idempotency(SqliteDatabase(self._home.ledger), self._derived.markers)
+    def _markers(self, opened: Keys, agent: str, keys: set[str]) -> dict[str, str]:
+        marks = Idempotency(SqliteDatabase(self._home.ledger), opened.derived.markers)
         caller = Agent(agent, TENANT, ENVIRONMENT, AGENT, {}, ())
         return {key: f"gatehouse:{marks.marker(caller, key)}" for key in keys}
+
+
+def _data_keys(rows: Rows) -> list[tuple[str, int, bytes]]:
+    found = rows.execute(text("SELECT tenant, number, wrapped FROM data_keys"))
+    return [(tenant, number, wrapped) for tenant, number, wrapped in found]
 
 
 def _sent(bodies: Bodies, keys: Mapping[str, str], rows: Sequence[tuple[str, str, bytes]]) -> dict[str, set[str]]:

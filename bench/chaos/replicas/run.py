@@ -20,6 +20,7 @@ from bench.chaos.replicas.plan import plan, targets
 from bench.chaos.replicas.replica import Replica
 from bench.chaos.replicas.servers import DidNotStart, Postgres, Redis, Vault
 from bench.chaos.replicas.vendors import Vendors
+from gateway.settings import Settings
 
 Progress = Callable[[int, str], None]
 _AT_ONCE = 48
@@ -59,7 +60,16 @@ class House:
 
     def ledger(self) -> ReplicasLedger:
         """Return a reader of the common ledger."""
-        return ReplicasLedger(self._home, self.postgres.url)
+        vault = self.vault.environment
+        return ReplicasLedger(
+            Settings(
+                home=self._home,
+                database_url=self.postgres.url,
+                vault_addr=vault["GATEHOUSE_VAULT_ADDR"],
+                vault_role_id=vault["GATEHOUSE_VAULT_ROLE_ID"],
+                vault_secret_id_file=self.vault.secret_id_file,
+            )
+        )
 
     async def with_clocks(self, *, movable: bool) -> None:
         """Start the replicas again, with clocks that can be moved or with the machine's."""
