@@ -26,7 +26,8 @@ _ROLE = "gatehouse_reader"
 _IDLE_SECONDS = 60.0
 _PLACEHOLDER = re.compile(r"\?")
 
-# The connection is gone, or leads to a server that does not take writes (57P: it shuts down or starts up; 25P03: we stood still).
+# The connection is gone (25P03: we stood still), or leads to a server that does not take writes (57P: it shuts down
+# or starts up).
 DISCONNECTED = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
