@@ -65,6 +65,7 @@ wheel: install
 bench: install  ## Measure speed and size (under ten minutes)
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.connectors
+	$(BIN)/python -m bench.shared
 
 chaos: install  ## Kill, cut and delay 200 concurrent writes per fault (under ten minutes)
 	$(BIN)/python -m bench.chaos

@@ -1,9 +1,10 @@
 """The composition root: everything gets its collaborators here, and nowhere else."""
 
 import asyncio
+import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,7 @@ from gateway.http.calls import CallRoutes
 from gateway.http.connect import ConnectPages
 from gateway.http.edge import edge, sign_answer
 from gateway.http.files import FileRoutes
+from gateway.http.listener import bind, turn_away, url_of
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
@@ -73,6 +75,7 @@ from gateway.invoke import Pipeline
 from gateway.journal import Journal
 from gateway.keys import Keys as InstallationKeys
 from gateway.keys import keys_of
+from gateway.leave import Hurry
 from gateway.ledger.bodies import Bodies
 from gateway.ledger.checkpoint import Checkpoints
 from gateway.ledger.events import Events
@@ -105,10 +108,15 @@ from gateway.waiting import Waiting
 
 _log = structlog.get_logger("gatehouse.app")
 _LEAST_DRAIN_SECONDS = 0.01  # aiohttp waits for ever where it is told to wait for 0 seconds
+_EMPTYING_SECONDS = 0.1  # what has begun to connect is connected by then, and accepted
+_DISMISSAL_SECONDS = 1.0
 
 
 class Gateway:
-    """One gateway process. `start` opens it, `stop` drains and closes it."""
+    """One gateway process. `start` opens it, `stop` drains and closes it.
+
+    `listening` are sockets that it was handed by a supervisor, which has the metrics' listener too.
+    """
 
     def __init__(
         self,
@@ -119,6 +127,7 @@ class Gateway:
         transport: Transport | None = None,
         telemetry: Telemetry | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        listening: Sequence[socket.socket] = (),
     ) -> None:
         self.settings = settings
         self.home = Home(settings.home)
@@ -127,10 +136,18 @@ class Gateway:
         self.registry = registry or load(settings.connectors)
         self.telemetry = telemetry or Telemetry(ratio=settings.trace_ratio, exporter=otlp_exporter())
         self._transport = transport or AiohttpTransport(
-            opened=settings.opened(), tls=tls_of(settings), proxy=settings.outbound_proxy
+            opened=settings.opened(),
+            tls=tls_of(settings),
+            limit=settings.connections_per_host,
+            proxy=settings.outbound_proxy,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._runner: web.AppRunner | None = None
+        self._answering: set[asyncio.Task[Answer]] = set()
+        self._handed = list(listening)
+        self._listening: list[socket.socket] = []
+        self._hurry = Hurry()
+        self._runner: Runner | None = None
+        self._door: AgentDoor | None = None
         self._metrics_runner: web.AppRunner | None = None
         self.url = ""
         self.metrics_url = ""
@@ -167,7 +184,7 @@ class Gateway:
         self._checkpoints = Checkpoints(self.database, self.signer, clock, self.home.checkpoint)
         self._wire_road(clock, settings)
         self._wire_pipeline(clock, settings, derived)
-        self._wire_work(clock)
+        self._wire_work(clock, settings)
         self._wire_admin(clock, settings, derived)
 
     @property
@@ -194,7 +211,10 @@ class Gateway:
 
     def _wire_road(self, clock: Clock, settings: Settings) -> None:
         self.token_road = TokenRoad(
-            opened=settings.opened(), plain_http_loopback=opens_loopback(settings.opened()), tls=tls_of(settings)
+            opened=settings.opened(),
+            plain_http_loopback=opens_loopback(settings.opened()),
+            tls=tls_of(settings),
+            proxy=settings.outbound_proxy,
         )
         self.tokens = Tokens(self.store, road=self.token_road, clock=clock.now)
         self.connection_tokens = ConnectionTokens(self.tokens)
@@ -261,11 +281,12 @@ class Gateway:
             files=self.files,
             metrics=self.telemetry.metrics,
             observer=Observer(self.telemetry.metrics),
+            check_room=self._check_room,
             submit=self._submit,
             spawn=self._spawn_answer,
         )
 
-    def _wire_work(self, clock: Clock) -> None:
+    def _wire_work(self, clock: Clock, settings: Settings) -> None:
         self.reopener = Reopener(self.directory.principal, self.telemetry, clock)
         self.queue = Queue(
             database=self.database,
@@ -277,6 +298,7 @@ class Gateway:
             answers=self.answers,
             spawn=self._spawn,
             sleep=self._sleep,
+            most=settings.queued_in_memory,
         )
         self.recovery = Recovery(
             database=self.database,
@@ -368,9 +390,10 @@ class Gateway:
         await self._listen()
 
     async def stop(self) -> None:
-        """Drain: take no more work, finish what runs, write what waits, close."""
+        """Drain: take no more work, finish what runs, write what waits, close. `hurry` cuts it short."""
         self.draining = True
         if self._runner is not None:
+            await self._leave(self._runner)
             await self._runner.cleanup()
         if self._metrics_runner is not None:
             await self._metrics_runner.cleanup()
@@ -395,16 +418,42 @@ class Gateway:
             # What follows the last checkpoint is signed by the next process.
             _log.warning("stopped_without_checkpoint", reason=error.detail)
 
+    def hurry(self) -> None:
+        """Wait for nothing any more while draining."""
+        self._hurry.say()
+
+    async def _leave(self, runner: Runner) -> None:
+        """Let callers go, as `gateway/leave.py` says."""
+        hurry, settings = self._hurry, self.settings
+        self.waiting.leave()
+        self.queue.leave()
+        self.recovery.leave()
+        await hurry.wait(settings.drain_delay_seconds)
+        if settings.drain_seconds and (self._handed or turn_away(self._listening)):
+            await hurry.wait(_EMPTYING_SECONDS)
+        await runner.stop_listening()
+        idle = min(settings.drain_idle_seconds, settings.drain_seconds)
+        left = settings.drain_seconds - idle + await hurry.until(lambda: not runner.connections(), idle)
+        runner.close_idle()
+        await hurry.until(lambda: not (runner.connections() or self._busy()), left)
+        self.pipeline.leave()
+        if self._door is not None and self._door.dismiss():
+            await Hurry().until(lambda: not runner.connections(), _DISMISSAL_SECONDS)
+
+    def _busy(self) -> bool:
+        """Whether calls run behind their callers' backs."""
+        return bool(self._answering) or self.queue.busy or self.recovery.busy
+
     def application(self) -> web.Application:
         """Return the application with all routes."""
         passing = edge(self.intake_limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
         application = web.Application(middlewares=[passing], client_max_size=0)
         application.add_routes(self._routes())
-        application.on_response_prepare.append(sign_answer)
+        application.on_response_prepare.append(sign_answer(lambda: self.draining))
         return application
 
     def _routes(self) -> list[web.RouteDef]:
-        door = AgentDoor(
+        door = self._door = AgentDoor(
             directory=self.directory,
             freezes=self.freezes,
             limiter=self.intake_limiter,
@@ -423,7 +472,7 @@ class Gateway:
         calls = CallRoutes(
             self.looks, self.waiting, self.journal, self.answers, self.approvals, self.reopener, self.cursors
         )
-        files, runs = FileRoutes(self.files), RunRoutes(self.runs, self.timeline, self.cursors)
+        files, runs = FileRoutes(self.files, self.settings.uploads), RunRoutes(self.runs, self.timeline, self.cursors)
         public = PublicRoutes(
             self.registry,
             self.database,
@@ -475,7 +524,14 @@ class Gateway:
             max_field_size=16_384,
             max_line_size=16_384,
         )
-        self.url = await _serve(self._runner, settings.host, settings.port)
+        await self._runner.setup()
+        self._listening = self._handed or bind(settings.host, settings.port)
+        for one in self._listening:
+            await web.SockSite(self._runner, one, backlog=1024).start()
+        self.url = url_of(self._listening[0])
+        if self._handed:
+            _log.info("listening", url=self.url)
+            return
         metrics = web.Application()
         metrics.add_routes([web.get("/metrics", self._metrics)])
         self._metrics_runner = web.AppRunner(metrics, access_log=None)
@@ -493,14 +549,18 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def _check_room(self) -> None:
+        self.queue.check_room()
+
     def _submit(self, call: str) -> None:
         # The pipeline and the queue need each other; the queue is made second.
         self.queue.submit(call)
 
     def _spawn_answer(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for owned in (self._tasks, self._answering):
+            owned.add(task)
+            task.add_done_callback(owned.discard)
         return task
 
 

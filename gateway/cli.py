@@ -25,22 +25,28 @@ def serve(
     sandbox: Annotated[bool, typer.Option(help="Try it: loopback only, with vendor simulators.")] = False,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve; SIGHUP restarts them in turn.")] = None,
+    listening: Annotated[str, typer.Option(hidden=True)] = "",
+    channel: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
-    """Serve in the foreground until SIGTERM or SIGINT."""
+    """Serve in the foreground until SIGTERM or SIGINT, then drain."""
     from connectors.sdk.errors import SecretStoreUnavailable, StateUnavailable
     from gateway.installation import NotSetUp
     from gateway.ledger.bodies import Unreadable
     from gateway.ledger.sqlite import LedgerInUse
+    from gateway.serve import Handed
     from gateway.serve import serve as run
+    from gateway.supervisor import WorkersEnded
 
-    settings = read_settings(host=host, port=port)
+    settings = read_settings(host=host, port=port, workers=workers)
     if sandbox and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         fail(f"The sandbox binds loopback only, not {settings.host}.")
     try:
-        run(settings, sandbox=sandbox)
+        handed = Handed(tuple(map(int, listening.split(","))), channel) if listening else None
+        run(settings, sandbox=sandbox, arguments=sys.argv[1:], handed=handed)
     except SecretStoreUnavailable as error:
         fail(f"{error.detail} {error.hint or ''}".strip())
-    except (NotSetUp, LedgerInUse, Unreadable, StateUnavailable, ValueError, OSError) as error:
+    except (NotSetUp, LedgerInUse, Unreadable, StateUnavailable, WorkersEnded, ValueError, OSError) as error:
         fail(str(error))
 
 
@@ -145,7 +151,7 @@ def restore(
     show(told, json, words)
 
 
-async def _restored(source: Path | None, *, accept: bool) -> tuple[dict[str, object], str]:
+async def _restored(source: Path | None, *, accept: bool) -> tuple[Mapping[str, object], str]:
     """Restore, and return what was done for programs and in words."""
     from gateway import backup, epoch
     from gateway.installation import Home
@@ -335,7 +341,11 @@ def fail(message: str) -> NoReturn:
 def main() -> None:
     """Run the command line. Serving needs none of the admins' commands, which take time and memory to import."""
     if sys.argv[1:2] != ["serve"]:
+        import structlog
+
         from gateway.commands import register
 
+        # Standard output is for what a command answers, which programs read.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         register(app)
     app()

@@ -1,6 +1,6 @@
 """A new epoch after a loss: writes are held, calls that had not ended end as unknown, until an operator accepts it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -136,7 +136,7 @@ def _nothing(rows: Rows) -> None:
     del rows
 
 
-def _admin(ledger: Ledger, said: dict[str, object]) -> EventRow:
+def _admin(ledger: Ledger, said: Mapping[str, object]) -> EventRow:
     return ledger.events.make("admin", ledger.clock.now(), said, tenant="", environment="")
 
 

@@ -27,7 +27,7 @@ from gateway.upstream.recording import request_data
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _SETTLE_TRIES = 5
-_LATE_SECONDS = 2.0
+_SETTLE_LATER_SECONDS = 2.0
 
 
 class Executor:
@@ -209,33 +209,32 @@ class Executor:
         raise error
 
     async def _finish(self, call: Opened, answer: Answer, ending: Ending) -> None:
-        """Make the end durable before anybody hears of it.
+        """Make the end durable before anybody hears of it; try for a while where the disk refuses.
 
-        Where the ledger stays away the caller is told so, and the end is written behind their back: nobody else takes
-        the call over as long as this process lives. Raises `StateUnavailable`, `AlreadySettled`.
+        After that the caller hears that it is not known, and the end is written once the ledger is back.
         """
         for attempt in range(_SETTLE_TRIES):
             try:
                 await self._journal.finish(call, answer, ending)
             except StateUnavailable:
                 if attempt == _SETTLE_TRIES - 1:
-                    self._spawn(self._finish_late(call, answer, ending))
+                    self._spawn(self._finish_later(call, answer, ending))
                     raise
                 await self._sleep(0.2 * 2**attempt)
             else:
                 return
 
-    async def _finish_late(self, call: Opened, answer: Answer, ending: Ending) -> None:
+    async def _finish_later(self, call: Opened, answer: Answer, ending: Ending) -> None:
+        """Go on trying: nobody else may settle a call of a process that lives."""
         while True:
-            await self._sleep(_LATE_SECONDS)
+            await self._sleep(_SETTLE_LATER_SECONDS)
             try:
                 await self._journal.finish(call, answer, ending)
             except StateUnavailable:
                 continue
-            except AlreadySettled:
-                return
-            else:
-                return
+            except AlreadySettled:  # somebody took this process for ended, and the call over
+                pass
+            return
 
 
 def _our_fault(judged: Judged, *, handed_over: bool) -> ActionError:

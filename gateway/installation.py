@@ -102,12 +102,14 @@ def terms_of(settings: Settings) -> Terms | None:
         settings.database_password(),
         statement_seconds=settings.database_seconds,
         readers=settings.database_readers,
+        lease_seconds=settings.lease_seconds,
+        waiting_bytes=settings.ledger_waiting_mib * 1024 * 1024,
     )
 
 
 def ledger_of(settings: Settings, home: Home) -> Ledger:
     """Return where the installation's ledger lies."""
-    return Ledger(home.ledger, home.path, terms_of(settings))
+    return Ledger(home.ledger, home.path, terms_of(settings), settings.ledger_waiting_mib * 1024 * 1024)
 
 
 def place_of(url: str) -> str:

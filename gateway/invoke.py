@@ -75,6 +75,7 @@ class Pipeline:
         files: Files,
         metrics: Metrics,
         observer: Observer,
+        check_room: Callable[[], None],
         submit: Submit,
         spawn: Spawn,
     ) -> None:
@@ -96,8 +97,10 @@ class Pipeline:
         self._files = files
         self._metrics = metrics
         self._observer = observer
+        self._check_room = check_room
         self._submit = submit
         self._spawn = spawn
+        self._leaving = False
 
     async def invoke(self, asked: Asked) -> Answer:
         """Run one call and return its answer, whatever it is. Raises `StateUnavailable` where nothing can be recorded.
@@ -105,6 +108,21 @@ class Pipeline:
         Where the caller's patience ends first, the call goes on and the answer says where to look.
         """
         call = self._open(asked)
+        try:
+            return await self._answered_in_time(call)
+        except asyncio.CancelledError:
+            # This process leaves. What is not on record may come to be so yet: it is not answered at all.
+            if not (self._leaving and call.durable):
+                raise
+            _uncancel()
+            return self._answers.running(call)
+
+    def leave(self) -> None:
+        """From now on a call that is cut off is answered by where to look: whoever comes next settles it."""
+        self._leaving = True
+
+    async def _answered_in_time(self, call: Opened) -> Answer:
+        asked = call.asked
         if asked.options.timeout is None:
             return await self._invoke(call)
         recorded = asyncio.Event()
@@ -232,6 +250,7 @@ class Pipeline:
             with judged.call.asked.trace.stage("limits"):
                 bill = await self._take(judged)
             if judged.call.asked.options.respond_async:
+                self._check_room()
                 answer = await self._queue(judged)
                 self._allowances.give_back(bill)  # what waits uses no limit: it is charged when it runs
                 return answer
@@ -332,3 +351,10 @@ class Pipeline:
             started=self._clock.monotonic(),
             opens_run=True,
         )
+
+
+def _uncancel() -> None:
+    """Let the task go on that was cancelled."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

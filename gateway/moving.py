@@ -226,11 +226,13 @@ class _Move:
         ]
         if wrong:
             raise NotMoved(f"The copy is not whole: {'; '.join(wrong)}.")
-        kept, told = self._home.checkpoint, lambda done: self._told("checking the copy", done, rows["events"])
-        _refuse(
-            await self._target.look(lambda found: verify(found, self._keys.signer, kept, self._bodies, told)),
-            "The copy",
-        )
+        kept = self._home.checkpoint
+
+        def told(done: int) -> None:
+            self._told("checking the copy", done, rows["events"])
+
+        report = await self._target.look(lambda found: verify(found, self._keys.signer, kept, self._bodies, told))
+        _refuse(report, "The copy")
 
     async def _finish(self, id: str, rows: Mapping[str, int]) -> None:
         """Make the target an installation, in one transaction with the event that tells of it."""

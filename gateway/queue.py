@@ -1,12 +1,17 @@
-"""Runs calls behind their callers' backs: queued ones and approved ones. Bounded, and owned by the application."""
+"""Runs calls behind their callers' backs: queued ones and approved ones. Bounded, and owned by the application.
+
+The ledger is the queue; ids are in memory. What is over the bound is looked up in the ledger when there is room.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection as Rows
+from sqlalchemy import text
 
-from connectors.sdk.errors import ActionError, StateUnavailable, Unauthenticated
+from connectors.sdk.errors import ActionError, Overloaded, StateUnavailable, Unauthenticated
 from gateway import body
 from gateway.answers import Answers
 from gateway.approvals import Approval, Approvals, denied
@@ -25,7 +30,6 @@ FindPrincipal = Callable[[str], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
 _PARALLEL = 64
 _TRIES = 30
-_LEDGER_WAIT = 2.0
 _LEAST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
@@ -86,7 +90,9 @@ class Queue:
         answers: Answers,
         spawn: Callable[[Awaitable[None]], object],
         sleep: Callable[[float], Awaitable[None]],
+        most: int,
     ) -> None:
+        """`most` are the calls that are held in memory."""
         self._database = database
         self._pipeline = pipeline
         self._approvals = approvals
@@ -96,10 +102,39 @@ class Queue:
         self._answers = answers
         self._spawn = spawn
         self._sleep = sleep
+        self._most = most
         self._slots = asyncio.Semaphore(_PARALLEL)
+        self._held: set[str] = set()
+        self._more = False
+        self._running = 0
+        self._leaving = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return self._running > 0
+
+    def leave(self) -> None:
+        """Begin no more calls: they stay queued in the ledger, for whoever comes next."""
+        self._leaving = True
+
+    def check_room(self) -> None:
+        """Raise `Overloaded` where no further call can be held."""
+        if len(self._held) >= self._most:
+            raise Overloaded(
+                f"The gateway holds {self._most} queued calls, its bound; this one was not taken on.",
+                retry_after_ms=1000,
+                hint="Send the same call again in a moment.",
+            )
 
     def submit(self, call: str) -> None:
-        """Take up a queued call soon."""
+        """Take up a queued call soon, or once there is room."""
+        if self._leaving or call in self._held:
+            return
+        if len(self._held) >= self._most:
+            self._more = True
+            return
+        self._held.add(call)
         self._spawn(self._work(call))
 
     async def deny(self, approval: Approval) -> None:
@@ -108,19 +143,54 @@ class Queue:
         await self._fail(stored, denied(approval))
 
     async def _work(self, call: str) -> None:
+        try:
+            wait = _LEAST_WAIT
+            while not self._leaving and not await self._tried(call):
+                await self._sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+        finally:
+            self._held.discard(call)
+            if self._more and not self._leaving and len(self._held) <= self._most // 2:
+                self._more = False
+                self._spawn(self._look_up())
+
+    async def _tried(self, call: str) -> bool:
+        """Run a call. Returns whether it is off the queue: not while the ledger is away."""
         async with self._slots:
-            while True:
-                try:
-                    await self._run(call)
-                except AlreadySettled:
-                    return
-                except StateUnavailable:
-                    await self._sleep(_LEDGER_WAIT)  # nobody else takes it up as long as this process lives
-                    continue
-                except ActionError as error:
-                    # It stays queued in the ledger, and the next start takes it up.
-                    _log.warning("queued_call_left", call=call, code=error.code)
-                return
+            if self._leaving:
+                return True
+            self._running += 1
+            try:
+                await self._run(call)
+            except AlreadySettled:
+                return True
+            except StateUnavailable:
+                return False
+            except ActionError as error:
+                # It stays queued in the ledger, and the next start takes it up.
+                _log.warning("queued_call_left", call=call, code=error.code)
+            finally:
+                self._running -= 1
+            return True
+
+    async def _look_up(self) -> None:
+        """Take up calls that are ours in the ledger and had no room here."""
+        me = self._database.writer
+
+        def job(rows: Rows) -> list[str]:
+            found = rows.execute(
+                text("SELECT id FROM calls WHERE status='queued' AND owner=:me ORDER BY id LIMIT :most"),
+                {"me": me, "most": self._most + 1},
+            )
+            return [row[0] for row in found]
+
+        try:
+            waiting = await self._database.read(job)
+        except StateUnavailable:
+            self._more = True  # tried again when the next call ends
+            return
+        for call in waiting:
+            self.submit(call)
 
     async def _run(self, call: str) -> None:
         row = await self._database.fetch(

@@ -83,15 +83,32 @@ class Recovery:
         self._clock = clock
         self._sleep = sleep
         self._held = False
+        self._leaving = False
+        self._settling = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls are being settled."""
+        return self._settling
+
+    def leave(self) -> None:
+        """Take over no more calls."""
+        self._leaving = True
 
     async def run(self) -> None:
         """Settle what was left, and go on looking where others may leave more."""
         waiting: list[_Left] = []
-        while True:
+        while not self._leaving:
+            self._settling = True
             try:
-                waiting = await self._round(waiting + await self._adopted())
+                await self._adopt(waiting)
+                waiting = await self._round(waiting)
             except StateUnavailable:
                 pass  # the ledger is away; the next round tries again
+            except Exception as error:  # nobody else settles what this process has taken over
+                log_fault(error, "")
+            finally:
+                self._settling = False
             if waiting and not self._held:
                 await self._sleep(_PAUSE_SECONDS)
             elif waiting or self._database.shared:
@@ -99,17 +116,16 @@ class Recovery:
             else:
                 return
 
-    async def _adopted(self) -> list["_Left"]:
+    async def _adopt(self, left: list["_Left"]) -> None:
         """Take over calls that are to be settled; denied ones end."""
+        before = len(left)
         for approval in await self._approvals.refused():
             await self._queue.deny(await self._approvals.find(approval))
-        left: list[_Left] = []
         while adopted := await self._database.adopt():
             now = self._clock.monotonic()
             left += [_Left(call, now) for call in adopted]
-        if left:
-            _log.info("recovery_started", calls=len(left))
-        return left
+        if len(left) > before:
+            _log.info("recovery_started", calls=len(left) - before)
 
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
         if calls and not await self._may_settle():

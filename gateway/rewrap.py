@@ -4,7 +4,7 @@ Data keys themselves stay, and so does all that they sealed: a running gateway n
 Vault what the master key wrapped before there was one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -50,7 +50,7 @@ async def rotate(settings: Settings, home: Home, tenant: str | None, told: Progr
         for done, of in enumerate(named, 1):
             await vault.keys.rotate(of)
             told(done, len(named))
-        said: dict[str, object] = {"what": "data_keys.rotate", "tenants": [of or "operators" for of in named]}
+        said = {"what": "data_keys.rotate", "tenants": [of or "operators" for of in named]}
         await _record(ledger, said, lambda rows: rows.execute(_FORGET).rowcount)
         return tuple(of or "operators" for of in named)
 
@@ -92,6 +92,6 @@ async def _one(ledger: Ledger, key: Stored, told: Progress, stored: list[Stored]
     return True
 
 
-async def _record(ledger: Ledger, said: dict[str, object], job: Callable[[Rows], int]) -> None:
+async def _record(ledger: Ledger, said: Mapping[str, object], job: Callable[[Rows], int]) -> None:
     event = ledger.events.make("admin", ledger.clock.now(), said, tenant="", environment="")
     await ledger.database.write(job, event)

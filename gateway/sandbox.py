@@ -40,6 +40,7 @@ def sandbox_settings(settings: Settings) -> Settings:
             "metrics_host": "127.0.0.1",
             # A gateway beside the sandbox may hold the default; `sandbox.json` tells which port it became.
             "metrics_port": settings.metrics_port if "metrics_port" in settings.model_fields_set else 0,
+            "drain_idle_seconds": 0,
             "opened_networks": ["127.0.0.0/8", "::1/128"],
             **EMBEDDED,
             "intake_per_second": 100_000,

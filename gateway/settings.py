@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     database_seconds: float = Field(
         default=30, gt=0, le=600, description="Seconds that one statement on the PostgreSQL ledger may take."
     )
+    lease_seconds: float = Field(
+        default=10,
+        ge=0.5,
+        le=300,
+        description="Seconds without a sign of life after which other processes take over a process's calls.",
+    )
+    workers: int = Field(
+        default=1, ge=1, le=256, description="Processes that serve; more than one needs the PostgreSQL ledger."
+    )
     host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
     metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics' own listener.")
@@ -67,7 +76,15 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."
     )
-    outbound_proxy: str | None = Field(default=None, description="URL of a proxy that requests to vendors go through.")
+    outbound_proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+/?$",
+        description="URL of a proxy that requests to vendors go through, but those to loopback and opened networks.",
+        repr=False,
+    )
+    connections_per_host: int = Field(
+        default=64, ge=1, le=4096, description="Connections to one host of a vendor, from one process."
+    )
     ca_file: Path | None = Field(
         default=None, description="PEM file of further certificate authorities for vendors' hosts."
     )
@@ -134,8 +151,33 @@ class Settings(BaseSettings):
     concurrency: int = Field(
         default=1024, ge=1, description="Calls at work at once; over it the gateway answers `overloaded`."
     )
+    queued_in_memory: int = Field(
+        default=10_000,
+        ge=1,
+        description="Queued calls that a process holds; over it further ones are answered `overloaded`.",
+    )
+    uploads: int = Field(
+        default=32, ge=1, description="Uploads under way at once; over it further ones are answered `overloaded`."
+    )
+    ledger_waiting_mib: int = Field(
+        default=64,
+        ge=1,
+        description="MiB of records that wait for the ledger; over it no new call is taken on: `overloaded`.",
+    )
     approval_hours: float = Field(default=24, gt=0, le=720, description="Hours until a pending approval expires.")
     drain_seconds: float = Field(default=30, ge=0, description="Seconds that calls under way get to finish at a stop.")
+    drain_delay_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds at a stop in which new connections are still taken while `/readyz` says no, for load"
+        " balancers that ask it.",
+    )
+    drain_idle_seconds: float = Field(
+        default=3,
+        ge=0,
+        description="Seconds at a stop until idle connections are closed; a request that comes before is answered."
+        " Proxies should keep theirs shorter.",
+    )
 
     redis_url: str | None = Field(
         default=None,

@@ -22,6 +22,12 @@ class Waiters:
         for event in self._waiting.get(call, ()):
             event.set()
 
+    def wake_all(self) -> None:
+        """Wake all that wait here, for whatever call."""
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
     @contextmanager
     def watching(self, call: str) -> Generator[asyncio.Event]:
         """Give an event that is set when the call ends. Watch first, then look at the ledger."""

@@ -14,6 +14,12 @@ class Waiting:
     def __init__(self, looks: Looks, waiters: Waiters) -> None:
         self._looks = looks
         self._waiters = waiters
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Let all that wait, now and later, be answered by how things stand."""
+        self._leaving = True
+        self._waiters.wake_all()
 
     async def call(self, principal: Principal, id: str, seconds: float) -> StoredCall:
         """Return the agent's call, ended if that happens in time. Raises `CallNotFound`."""
@@ -22,7 +28,7 @@ class Waiting:
             if stored.terminal or seconds <= 0:
                 return stored
             ends_at = asyncio.get_running_loop().time() + seconds
-            while not stored.terminal and (left := ends_at - asyncio.get_running_loop().time()) > 0:
+            while not (stored.terminal or self._leaving) and (left := ends_at - asyncio.get_running_loop().time()) > 0:
                 await _set_within(ended, min(left, self._waiters.patience or left))
                 stored = await self._looks.mine(principal.agent, id)
             return stored

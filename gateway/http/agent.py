@@ -1,8 +1,10 @@
 """What every agent route shares: intake limit, authentication, problems, headers. Holds no logic of calls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from aiohttp import web
 
@@ -54,7 +56,13 @@ class AgentDoor:
         self._telemetry = telemetry
         self._intake = intake
         self._concurrency = concurrency
-        self._inside = 0
+        self._inside: set[asyncio.Task[object]] = set()
+
+    def dismiss(self) -> bool:
+        """End all requests that are under way: each says what it knows. Whether there were any."""
+        for task in self._inside:
+            task.cancel()
+        return bool(self._inside)
 
     def route(
         self, handler: Handler, *, records_freezes: bool = False
@@ -64,7 +72,8 @@ class AgentDoor:
         async def handle(request: web.Request) -> web.StreamResponse:
             trace = self._telemetry.trace(request.headers.get("traceparent"))
             extra = {"Gatehouse-Trace": trace.id}
-            self._inside += 1
+            task = cast("asyncio.Task[object]", asyncio.current_task())
+            self._inside.add(task)
             try:
                 visit = await self._admit(request, trace)
                 if not records_freezes:
@@ -75,7 +84,7 @@ class AgentDoor:
             else:
                 response = await self._handled(handler, visit, extra)
             finally:
-                self._inside -= 1
+                self._inside.discard(task)
             return response
 
         return handle
@@ -98,7 +107,7 @@ class AgentDoor:
     async def _admit(self, request: web.Request, trace: CallTrace) -> Visit:
         """Learn who it is, then take the key's share of the intake."""
         address = request[ADDRESS]
-        if self._inside > self._concurrency:
+        if len(self._inside) > self._concurrency:
             raise Overloaded("The gateway is at its bound of calls at work.", retry_after_ms=1000)
         try:
             principal = await self._directory.authenticate(bearer(request), address)

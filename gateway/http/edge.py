@@ -34,12 +34,25 @@ def edge(limiter: Limiter, intake: Policy, proxies: tuple[Network, ...], metrics
     return pass_edge
 
 
-async def sign_answer(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Give every answer a trace, and keep aiohttp from naming itself and Python with their versions."""
-    del request
-    response.headers["Server"] = "gatehouse"
-    if "Gatehouse-Trace" not in response.headers:
-        response.headers["Gatehouse-Trace"] = os.urandom(16).hex()
+Sign = Callable[[web.BaseRequest, web.StreamResponse], Awaitable[None]]
+
+
+def sign_answer(draining: Callable[[], bool]) -> Sign:
+    """Return what gives every answer a trace, and keeps aiohttp from naming itself and Python with their versions.
+
+    While the gateway drains, an answer says that it is the last one on its connection.
+    """
+
+    async def sign(request: web.BaseRequest, response: web.StreamResponse) -> None:
+        del request
+        response.headers["Server"] = "gatehouse"
+        if "Gatehouse-Trace" not in response.headers:
+            response.headers["Gatehouse-Trace"] = os.urandom(16).hex()
+        if draining():
+            response.headers["Connection"] = "close"  # aiohttp has looked by now whether to say so
+            response.force_close()
+
+    return sign
 
 
 async def _answered(request: web.Request, handler: Handle) -> web.StreamResponse:

@@ -4,7 +4,7 @@ import re
 
 from aiohttp import web
 
-from connectors.sdk.errors import Issue, MalformedRequest, PayloadTooLarge
+from connectors.sdk.errors import Issue, MalformedRequest, Overloaded, PayloadTooLarge
 from gateway.files import MOST_BYTES, FileInfo, Files
 from gateway.http.agent import Visit
 from gateway.http.request import check_parameters
@@ -16,8 +16,11 @@ _MEDIA_TYPE = re.compile(r"^[a-zA-Z0-9!#$&^_.+-]{1,64}/[a-zA-Z0-9!#$&^_.+-]{1,64
 class FileRoutes:
     """The routes of files."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, uploads: int) -> None:
+        """Take how many uploads may be under way: each holds chunks in memory."""
         self._files = files
+        self._uploads = uploads
+        self._under_way = 0
 
     async def upload(self, visit: Visit) -> web.StreamResponse:
         """Answer `POST /v1/files`."""
@@ -31,7 +34,13 @@ class FileRoutes:
         declared = request.content_length
         if declared is not None and declared > MOST_BYTES:
             raise PayloadTooLarge(f"The file has {declared} bytes; at most {MOST_BYTES} are kept.")
-        info = await self._files.receive(visit.principal.agent, media_type, request.content.iter_any())
+        if self._under_way >= self._uploads:
+            raise Overloaded(f"{self._uploads} uploads are under way, which is the bound.", retry_after_ms=1000)
+        self._under_way += 1
+        try:
+            info = await self._files.receive(visit.principal.agent, media_type, request.content.iter_any())
+        finally:
+            self._under_way -= 1
         return json_response(_shown(info), 201, {"Location": f"/v1/files/{info.id}"})
 
     async def download(self, visit: Visit) -> web.StreamResponse:

@@ -3,6 +3,7 @@
 aiohttp answers what is no HTTP with a text that quotes it, and logs that too: a credential may stand in it.
 """
 
+import asyncio
 import os
 
 import structlog
@@ -46,6 +47,25 @@ class Runner(web.AppRunner):
     """Runs an application on this server."""
 
     __slots__ = ()
+
+    def connections(self) -> int:
+        """Return how many connections there are, idle ones too."""
+        return len(self.server.connections) if self.server is not None else 0
+
+    async def stop_listening(self) -> None:
+        """Accept no more. Connections that there are stay."""
+        for site in list(self.sites):
+            await site.stop()
+        await asyncio.sleep(0)  # what was accepted just now becomes a connection first
+
+    def close_idle(self) -> None:
+        """Close connections on which no request is under way, and the others once theirs is answered."""
+        for connection in self.server.connections if self.server is not None else ():
+            waiter: asyncio.Future[None] | None = connection._waiter  # there while it waits for a request
+            idle = waiter is not None and not waiter.done()
+            connection.close()
+            if idle and connection.transport is not None:
+                connection.transport.close()
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

@@ -25,13 +25,14 @@ ResultT = TypeVar("ResultT")
 class Ledger:
     """Where a ledger lies. `terms` are those of PostgreSQL, None for the file.
 
-    `home` has the writers' locks and the last checkpoint.
+    `home` has the writers' locks and the last checkpoint; `waiting_bytes` are the records that may wait for the file.
     """
 
-    def __init__(self, file: Path, home: Path, terms: Terms | None) -> None:
+    def __init__(self, file: Path, home: Path, terms: Terms | None, waiting_bytes: int = 64 * 1024 * 1024) -> None:
         self._file = file
         self._home = home
         self._terms = terms
+        self._waiting_bytes = waiting_bytes
 
     @property
     def shared(self) -> bool:
@@ -42,7 +43,7 @@ class Ledger:
         """Return the ledger as the gateway uses it, not yet opened."""
         lost = partial(lost_records, file=self._home / "checkpoint.json")
         if self._terms is None:
-            return SqliteDatabase(self._file, lost=lost)
+            return SqliteDatabase(self._file, lost=lost, waiting_bytes=self._waiting_bytes)
         from gateway.ledger.postgres import PostgresDatabase
 
         return PostgresDatabase(self._terms, self._home / "writers", lost=lost)

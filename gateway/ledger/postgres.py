@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from connectors.sdk.errors import StateUnavailable
 from gateway.ids import new_id
 from gateway.ledger import writer
+from gateway.ledger.backlog import Backlog
 from gateway.ledger.chain import GENESIS, Head, link
 from gateway.ledger.holding import Lost, hold
 from gateway.ledger.postgres_batch import Wire, part, write_rows
@@ -41,7 +42,7 @@ ResultT = TypeVar("ResultT")
 _BATCH = 512
 _TRIES = 5
 _LONGEST_PAUSE = 1.0
-_RENEW_SECONDS = 2.0
+_RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
 # A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their lease.
 _IDLE_SECONDS = writer.LEASE_SECONDS / 2
@@ -52,10 +53,9 @@ _EVENTS = (
     " SELECT *, $11 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
     " $8::text[], $9::bytea[], $10::bytea[])"
 )
-_HEAD = f"UPDATE writers SET number=$2, hash=$3, lease_until={writer.UNTIL} WHERE id=$1 AND ended_at IS NULL"
+_HEAD = "UPDATE writers SET number=$2, hash=$3, lease_until={until} WHERE id=$1 AND ended_at IS NULL"
 _REGISTER = (
-    "INSERT INTO writers (id, host, number, hash, started_at, lease_until)"
-    f" VALUES ($1, $2, 0, $3, {writer.NOW}, {writer.UNTIL})"
+    "INSERT INTO writers (id, host, number, hash, started_at, lease_until) VALUES ($1, $2, 0, $3, {now}, {until})"
 )
 _OUR_HEAD = "SELECT number, hash FROM writers WHERE id=$1 FOR UPDATE"
 _END = f"UPDATE writers SET ended_at={writer.NOW}, proved=1 WHERE id=$1"
@@ -93,6 +93,9 @@ class PostgresDatabase:
         self._terms = terms
         self._folder = folder
         self._lost = lost
+        until = writer.until(terms.lease_seconds)
+        self._set_head, self._add_writer = _HEAD.format(until=until), _REGISTER.format(now=writer.NOW, until=until)
+        self._backlog = Backlog(terms.waiting_bytes)
         self._waiting: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -144,17 +147,22 @@ class PostgresDatabase:
         return self._durable
 
     async def commit(self, record: Record) -> Outcome:
-        """Write a record and return when it is on disk. While the database is away it is refused at once.
+        """Write a record and return when it is on disk.
 
+        While the database is away it is refused at once, and a new call where too much waits already (`Overloaded`).
         A record that was on its way when the connection broke waits until it is known whether it was written.
         """
         if self._closed or not self.ready:
             raise StateUnavailable("The ledger cannot be reached.", retry_after_ms=1000)
-        waiting = _Waiting(record, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
-        return await waiting.future
+        weight = self._backlog.enter(record)
+        try:
+            waiting = _Waiting(record, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            if self._working is None:
+                self._working = asyncio.create_task(self._work())
+            return await waiting.future
+        finally:
+            self._backlog.leave(weight)
 
     async def write(self, job: Callable[[Connection], ResultT], *events: EventRow) -> ResultT:
         """Run a control-plane job and append events, in one transaction. What the job raises undoes it."""
@@ -273,7 +281,7 @@ class PostgresDatabase:
                     results.append((waiting, result))
         if events:
             await wire.execute(_EVENTS, *_columns(events), self.writer)
-        if await wire.execute(_HEAD, self.writer, self._head.seq, self._head.hash) != "UPDATE 1":
+        if await wire.execute(self._set_head, self.writer, self._head.seq, self._head.hash) != "UPDATE 1":
             raise _Fenced
         self._pending = _Pending(results, put_off)
         await wire.execute("COMMIT")
@@ -401,7 +409,7 @@ class PostgresDatabase:
         fresh = new_id("wrt")
         lock = self._locks.take(fresh)
         try:
-            await self._wire.execute(_REGISTER, fresh, self._locks.host, GENESIS)
+            await self._wire.execute(self._add_writer, fresh, self._locks.host, GENESIS)
         except BaseException:
             os.close(lock)
             raise
@@ -424,9 +432,9 @@ class PostgresDatabase:
         _refuse_all(stale, _taken_for_ended())
 
     async def _renew(self) -> None:
-        """Keep the lease: an empty record every two seconds moves it on, and finds out that we were fenced."""
+        """Keep the lease: an empty record now and then moves it on, and finds out that we were fenced."""
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(self._terms.lease_seconds / _RENEWALS)
             try:
                 await self.commit(Record())
             except StateUnavailable:

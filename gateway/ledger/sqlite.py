@@ -23,6 +23,7 @@ from sqlalchemy.pool import StaticPool
 from connectors.sdk.errors import StateUnavailable
 from gateway.ids import new_id
 from gateway.ledger import statements
+from gateway.ledger.backlog import Backlog
 from gateway.ledger.chain import Head, link
 from gateway.ledger.holding import Lost, hold
 from gateway.ledger.record import ClaimTaken, EventRow, Outcome, Record, Settlement, Stale, Written
@@ -56,10 +57,18 @@ class SqliteDatabase:
 
     shared = False
 
-    def __init__(self, path: Path, *, readers: int = 2, lost: Lost = lambda rows: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers: int = 2,
+        waiting_bytes: int = 64 * 1024 * 1024,
+        lost: Lost = lambda rows: None,
+    ) -> None:
         """Take the file. `lost` says what it lacks that it should have: then writes are held from the start."""
         self._path = path
         self._lost = lost
+        self._backlog = Backlog(waiting_bytes)
         self._waiting: list[_Waiting] = []
         self._busy = False
         self._closed = False
@@ -114,17 +123,21 @@ class SqliteDatabase:
         return self._writer.durable
 
     async def commit(self, record: Record) -> Outcome:
-        """Write a record and return when it is on disk."""
+        """Write a record and return when it is on disk. Raises `Overloaded` for a new call where too much waits."""
         if self._closed or self._loop is None:
             raise StateUnavailable("The ledger is closed.")
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._waiting.append(_Waiting(record, future))
-        if not self._busy:
-            # Not at once: what else is ready to run in this turn of the loop may bring records for the same commit.
-            self._busy = True
-            self._idle.clear()
-            self._loop.call_soon(self._write_batch)
-        return await future
+        weight = self._backlog.enter(record)
+        try:
+            future: asyncio.Future[Outcome] = self._loop.create_future()
+            self._waiting.append(_Waiting(record, future))
+            if not self._busy:
+                # Not at once: what else is ready to run in this turn of the loop may bring records for the same commit.
+                self._busy = True
+                self._idle.clear()
+                self._loop.call_soon(self._write_batch)
+            return await future
+        finally:
+            self._backlog.leave(weight)
 
     async def write(self, job: Callable[[Connection], ResultT], *events: EventRow) -> ResultT:
         """Run a control-plane job and append events, in one transaction. Jobs are short: the loop waits for them."""

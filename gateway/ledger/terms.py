@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 class Terms:
     """`url` may hold a password, `password` goes before it; neither is shown.
 
-    Times are seconds; `readers` are connections.
+    Times are seconds; `readers` are connections. A process that does not write for as long as the lease is taken for
+    ended by the others.
     """
 
     url: str = field(repr=False)
@@ -15,3 +16,5 @@ class Terms:
     connect_seconds: float = 5.0
     statement_seconds: float = 30.0
     readers: int = 8
+    lease_seconds: float = 10.0
+    waiting_bytes: int = 64 * 1024 * 1024

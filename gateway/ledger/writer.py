@@ -14,13 +14,16 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, text
 
-LEASE_SECONDS = 10
 NOW = "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-UNTIL = (
-    f"to_char((clock_timestamp() + interval '{LEASE_SECONDS} seconds') AT TIME ZONE 'UTC',"
-    ' \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'
-)
 _ADOPTED = ("queued", "running", "outcome_unknown")
+
+
+def until(seconds: float) -> str:
+    """Return the SQL of the moment at which a lease of that many seconds lapses, by the database's clock."""
+    return (
+        f"to_char((clock_timestamp() + interval '{seconds:.3f} seconds') AT TIME ZONE 'UTC',"
+        ' \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'
+    )
 
 
 @dataclass(frozen=True, slots=True)

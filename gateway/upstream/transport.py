@@ -13,13 +13,15 @@ import ssl
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
 
 from connectors.sdk.exchange import Response
 from connectors.sdk.hosts import Network, refusal
+
+_MOST_POOLS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,24 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Pool:
+    """The connections to one host. `slots` bounds the requests that are under way there."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+    busy: int = 0
+
+
 class AiohttpTransport:
-    """The `Transport` over aiohttp, one session a vendor.
+    """The `Transport` over aiohttp: a pool of at most `limit` connections for each host, so that one that is slow
+    takes none from the others.
 
     aiohttp follows no redirect here, decompresses nothing, keeps no cookies and, above all, re-sends nothing by
     itself: it would repeat idempotent methods after a disconnect, unrecorded.
+
+    With a `proxy` (a URL) all go through it but loopback and addresses of opened networks. It resolves names, so it
+    has to refuse those that lead to private addresses; addresses that are written out are refused here.
     """
 
     def __init__(
@@ -81,51 +96,99 @@ class AiohttpTransport:
         *,
         opened: Sequence[Network],
         tls: ssl.SSLContext | None = None,
-        limit: int = 256,
+        limit: int = 64,
         proxy: str | None = None,
     ) -> None:
         self._opened = tuple(opened)
         self._tls = tls
         self._limit = limit
         self._proxy = proxy
-        self._session: aiohttp.ClientSession | None = None
+        self._pools: dict[tuple[str, int], _Pool] = {}
 
     async def send(self, outbound: Outbound) -> Response:
         """Return the answer, whatever its status. Raises `NotSent` or `Unanswered`."""
-        session = self._session or self._open()
-        timeout = aiohttp.ClientTimeout(total=outbound.total_seconds, sock_connect=outbound.connect_seconds)
+        url = URL(outbound.url, encoded=True)
+        proxy = self._proxy_to(url.host or "")
+        pool = await self._pool(url, proxied=proxy is not None)
+        await _take(pool, outbound.connect_seconds, url.host or "")
+        try:
+            return await self._exchange(pool.session, outbound, url, proxy)
+        finally:
+            pool.busy -= 1
+            pool.slots.release()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.session.close()
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, outbound: Outbound, url: URL, proxy: str | None
+    ) -> Response:
+        # Connecting must fail as such, and not because the whole took too long: that would count as sent.
+        connect = min(outbound.connect_seconds, outbound.total_seconds * 0.9)
+        timeout = aiohttp.ClientTimeout(total=outbound.total_seconds, connect=connect)
+        connected: list[bool] = []
         try:
             async with session.request(
                 outbound.method,
-                URL(outbound.url, encoded=True),
+                url,
                 headers=outbound.headers,
                 data=outbound.body,
                 allow_redirects=False,
                 timeout=timeout,
-                proxy=self._proxy,
+                proxy=proxy,
+                trace_request_ctx=connected,
             ) as answer:
                 return await _read_answer(answer, outbound.max_bytes)
         except aiohttp.ClientConnectorError as error:
             raise _not_sent(error) from error
         except (aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise NotSent(f"no connection: {type(error).__name__}") from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise NotSent(f"the proxy refused to connect: {error.status}") from error
         except TimeoutError as error:
             raise Unanswered("no answer in time", timeout=True) from error
         except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError) as error:
+            if proxy is not None and not connected:
+                raise NotSent(f"the proxy did not connect: {type(error).__name__}") from error
             raise Unanswered(f"the exchange broke off: {type(error).__name__}") from error
 
-    async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+    def _proxy_to(self, host: str) -> str | None:
+        """Return the proxy for a host. Raises `AddressRefused` for an address that it must not be asked for."""
+        if self._proxy is None or host == "localhost":
+            return None
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return self._proxy
+        if any(address in network for network in self._opened if network.version == address.version):
+            return None
+        why = refusal(host, self._opened)
+        if why is not None:
+            raise AddressRefused(why)
+        return self._proxy
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _pool(self, url: URL, *, proxied: bool) -> _Pool:
+        key = (url.host or "", url.port or 0)
+        pool = self._pools.pop(key, None)
+        if pool is None:
+            pool = _Pool(self._open(proxied=proxied), asyncio.Semaphore(self._limit))
+        pool.busy += 1
+        self._pools[key] = pool  # the last one is the one used last
+        if len(self._pools) > _MOST_POOLS:
+            idle = next((other for other, it in self._pools.items() if not it.busy), None)
+            if idle is not None:
+                await self._pools.pop(idle).session.close()
+        return pool
+
+    def _open(self, *, proxied: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=self._limit,
             ttl_dns_cache=30,
             ssl=self._tls if self._tls is not None else True,
-            socket_factory=self._socket,
+            socket_factory=_plain_socket if proxied else self._socket,
             keepalive_timeout=15,
         )
         session = aiohttp.ClientSession(
@@ -134,21 +197,53 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             trust_env=False,
+            trace_configs=[_tells_of_connections()] if proxied else None,
         )
         session._retry_connection = False
-        self._session = session
         return session
 
     def _socket(self, info: tuple[object, ...]) -> socket.socket:
         """Make a socket for an address, or refuse it. Every address comes by here, IP literals too."""
-        family, kind, proto, _, address = info
-        host = str(address[0])  # type: ignore[index]
-        why = refusal(host, self._opened)
+        why = refusal(str(info[4][0]), self._opened)  # type: ignore[index]
         if why is not None:
             raise _Refused(why)
-        made = socket.socket(int(family), int(kind), int(proto))  # type: ignore[call-overload]
-        made.setblocking(False)
-        return made
+        return _plain_socket(info)
+
+
+def _plain_socket(info: tuple[object, ...]) -> socket.socket:
+    family, kind, proto, _, _ = info
+    made = socket.socket(int(family), int(kind), int(proto))  # type: ignore[call-overload]
+    made.setblocking(False)
+    return made
+
+
+async def _take(pool: _Pool, seconds: float, host: str) -> None:
+    """Wait for a free connection. Raises `NotSent` where all stay busy."""
+    if not pool.slots.locked():
+        await pool.slots.acquire()  # at once
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await pool.slots.acquire()
+    except TimeoutError:
+        pool.busy -= 1
+        raise NotSent(f"all connections to {host} are busy") from None
+    except BaseException:
+        pool.busy -= 1
+        raise
+
+
+def _tells_of_connections() -> aiohttp.TraceConfig:
+    """Let a request learn that it has a connection: what fails before was not sent."""
+
+    async def connected(session: object, context: Any, parameters: object) -> None:
+        del session, parameters
+        context.trace_request_ctx.append(True)
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(connected)
+    config.on_connection_reuseconn.append(connected)
+    return config
 
 
 class _Refused(OSError):

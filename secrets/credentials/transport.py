@@ -13,9 +13,10 @@ import ssl
 import zlib
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import httpcore
 import httpx
@@ -52,7 +53,9 @@ class Road:
     """How token endpoints are reached. `opened` are the networks that the operator opened.
 
     `plain_http_loopback` lets `http://` go to loopback, where that is opened too. `timeout_seconds` bounds one
-    exchange as a whole. `tls` is the context that vouches for servers, by default the system's.
+    exchange as a whole. `tls` is the context that vouches for servers, by default the system's. With a `proxy` (a URL)
+    all goes through it but loopback and addresses of opened networks: it resolves names, and has to refuse what is
+    private.
     """
 
     opened: tuple[Network, ...] = ()
@@ -60,6 +63,7 @@ class Road:
     timeout_seconds: float = 15.0
     max_bytes: int = 256 * 1024
     tls: ssl.SSLContext | None = None
+    proxy: str | None = field(default=None, repr=False)
 
     @cached_property
     def timeout(self) -> httpx.Timeout:
@@ -68,15 +72,46 @@ class Road:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport for one exchange."""
-        inner = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
-        # httpx has no argument for the backend; the pool is the one part that must be ours.
-        inner._pool = httpcore.AsyncConnectionPool(
-            ssl_context=self._tls,
-            max_keepalive_connections=0,
-            retries=0,
-            network_backend=_GuardedBackend(self.opened),
+        proxied = None
+        if self.proxy is not None:
+            proxied = self._transport_over(
+                httpcore.AsyncHTTPProxy(
+                    self.proxy,
+                    proxy_auth=_proxy_auth(self.proxy),
+                    ssl_context=self._tls,
+                    max_keepalive_connections=0,
+                    retries=0,
+                )
+            )
+        direct = self._transport_over(
+            httpcore.AsyncConnectionPool(
+                ssl_context=self._tls,
+                max_keepalive_connections=0,
+                retries=0,
+                network_backend=_GuardedBackend(self.opened),
+            )
         )
-        return _GuardedTransport(inner, self)
+        return _GuardedTransport(direct, proxied, self)
+
+    def _transport_over(self, pool: httpcore.AsyncConnectionPool) -> httpx.AsyncHTTPTransport:
+        # httpx has no argument for the backend; the pool is the one part that must be ours.
+        made = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
+        made._pool = pool
+        return made
+
+    def goes_directly(self, host: str) -> bool:
+        """Whether a host is reached without the proxy. Raises `AddressRefused` for one that nobody may be asked for."""
+        if host == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        if any(address in network for network in self.opened if network.version == address.version):
+            return True
+        if refusal(host, self.opened) is not None:
+            raise AddressRefused("its address is private or reserved and not one that the operator opened")
+        return False
 
     def client(self) -> httpx.AsyncClient:
         """Return a client for one exchange; close it afterwards."""
@@ -118,6 +153,8 @@ def by_phase() -> Generator[None]:
         yield
     except AddressRefused as error:
         raise NotSent(str(error)) from error
+    except httpx.ProxyError as error:
+        raise NotSent("the proxy refused to connect to it") from error
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise NotSent("it could not be connected to") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
@@ -133,8 +170,9 @@ def by_phase() -> Generator[None]:
 class _GuardedTransport(httpx.AsyncBaseTransport):
     """Checks the scheme, bounds time and size, and hands the answer on whole and decoded."""
 
-    def __init__(self, inner: httpx.AsyncHTTPTransport, road: Road) -> None:
-        self._inner = inner
+    def __init__(self, direct: httpx.AsyncHTTPTransport, proxied: httpx.AsyncHTTPTransport | None, road: Road) -> None:
+        self._direct = direct
+        self._proxied = proxied
         self._road = road
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -142,7 +180,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         request.headers["accept-encoding"] = "identity"
         try:
             async with asyncio.timeout(self._road.timeout_seconds):
-                answer = await self._inner.handle_async_request(request)
+                answer = await self._way_to(request.url.host).handle_async_request(request)
                 try:
                     raw = await self._read(answer)
                 finally:
@@ -158,7 +196,14 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=headers, content=content, request=request)
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        await self._direct.aclose()
+        if self._proxied is not None:
+            await self._proxied.aclose()
+
+    def _way_to(self, host: str) -> httpx.AsyncHTTPTransport:
+        if self._proxied is None or self._road.goes_directly(host):
+            return self._direct
+        return self._proxied
 
     def _check_scheme(self, url: httpx.URL) -> None:
         if url.scheme == "https" and url.host:
@@ -228,6 +273,11 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last or httpcore.ConnectError("no address to connect to")
+
+
+def _proxy_auth(proxy: str) -> tuple[str, str] | None:
+    parts = urlsplit(proxy)
+    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -69,7 +69,7 @@ async def test_a_failover_that_loses_records_under_a_running_gateway_holds_write
     assert shared.database is not None
     kept = await user.run("toy.note.create", NOTE, key="kept")
     stop = shared.valve.stop("POST", "/orders", "after")
-    under_way = asyncio.create_task(user.run("toy.order.create", {"item": "a"}, key="under way"))
+    under_way = asyncio.create_task(user.run("toy.order.create", {"item": "a"}, key="under-way"))
     await stop.arrived.wait()
     older = await postgres.copy(shared.database)
     await again_up(user)
@@ -94,7 +94,7 @@ async def test_a_failover_that_loses_records_under_a_running_gateway_holds_write
 
     assert await accept(shared.settings, shared.home, by="test", clock=shared.clock) is True
     assert (await user.look(answered.call)).body["status"] == "outcome_unknown"
-    assert (await user.run("toy.order.create", {"item": "a"}, key="under way")).code == "outcome_unknown"
+    assert (await user.run("toy.order.create", {"item": "a"}, key="under-way")).code == "outcome_unknown"
     for _ in range(100):
         if (later := await user.run("toy.note.create", NOTE, key="later")).status == 200:
             break
@@ -139,7 +139,7 @@ async def test_a_start_over_the_same_database_holds_nothing(shared: World, user:
 async def test_an_operator_says_that_the_database_was_restored(shared: World, user: Caller) -> None:
     assert shared.database is not None
     stop = shared.valve.stop("POST", "/orders")
-    under_way = asyncio.create_task(user.run("toy.order.create", {"item": "a"}, key="under way"))
+    under_way = asyncio.create_task(user.run("toy.order.create", {"item": "a"}, key="under-way"))
     await stop.arrived.wait()
     call = (await shared.rows("SELECT id FROM calls WHERE status='running'"))[0][0]
     await shared.crash()
