@@ -46,6 +46,8 @@ _QUIET_SECONDS = 2.0  # a process that did not read the control plane for one se
 _LONGEST_PAUSE = 1.0
 _RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
+# A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their lease.
+_IDLE_SECONDS = writer.LEASE_SECONDS / 2
 _log = structlog.get_logger("gatehouse.ledger")
 
 _EVENTS = (
@@ -100,7 +102,7 @@ class PostgresDatabase:
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._closed = False
-        self._engine = engine_of(terms, size=2, application="gatehouse-writer")
+        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=_IDLE_SECONDS)
         self._readers = Readers(terms)
         self._connection: AsyncConnection | None = None
         self._wire: Wire = None
@@ -188,12 +190,11 @@ class PostgresDatabase:
         proved = [id for id, host, _, _ in known if host == locks.host and locks.ended(id)]
         lapsed = [id for id, _, ended, late in known if late and not ended and id not in proved]
 
-        def job(rows: Connection) -> list[Adopted]:
-            writer.declare_ended(rows, proved, lapsed)
-            return writer.adopt(rows, me, _ADOPT_AT_ONCE)
+        def job(rows: Connection) -> tuple[list[str], list[Adopted]]:
+            return writer.declare_ended(rows, proved, lapsed), writer.adopt(rows, me, _ADOPT_AT_ONCE)
 
-        found = await self.write(job)
-        for id in proved:
+        written, found = await self.write(job)
+        for id in written:
             locks.forget(id)
         return found
 
@@ -203,7 +204,12 @@ class PostgresDatabase:
             while self._waiting:
                 await asyncio.sleep(0)  # what else is ready in this turn of the loop may share the transaction
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                put_off = await self._write_batch(batch)
+                try:
+                    put_off = await self._write_batch(batch)
+                except Exception as error:  # nobody may be left waiting for ever
+                    _log.error("batch_given_up", reason=_said(error))
+                    put_off = []
+                    _refuse_all(batch, StateUnavailable("The ledger cannot be written.", retry_after_ms=1000))
                 self._waiting[:0] = put_off
         finally:
             self._working = None
@@ -217,8 +223,11 @@ class PostgresDatabase:
             try:
                 return await self._transaction(batch)
             except _Fenced:
-                await self._begin_anew()
-                _refuse_all(batch, StateUnavailable("This process was taken for ended.", retry_after_ms=100))
+                try:
+                    await self._begin_anew()
+                except DISCONNECTED as error:
+                    await self._after_disconnect([], error)  # the next batch finds out again that we are fenced
+                _refuse_all(batch, _taken_for_ended())
                 return []
             except DISCONNECTED as error:
                 done = await self._after_disconnect(batch, error)
@@ -428,7 +437,12 @@ class PostgresDatabase:
         """
         await self._roll_back()
         await self._wire.execute(_FENCE, self.writer)
+        before = self.writer
         await self._register()
+        # What was to be begun in the old one's name would belong to a writer that has ended, and be taken over at once.
+        stale = [waiting for waiting in self._waiting if _owner(waiting.record) == before]
+        self._waiting = [waiting for waiting in self._waiting if _owner(waiting.record) != before]
+        _refuse_all(stale, _taken_for_ended())
 
     async def _renew(self) -> None:
         """Keep the lease: an empty record now and then moves it on, and finds out that we were fenced."""
@@ -443,6 +457,19 @@ class PostgresDatabase:
         for lock in self._held:
             os.close(lock)
         self._held.clear()
+
+
+def _owner(record: Record) -> str | None:
+    """Return in which writer's name a record begins or goes on with a call."""
+    if record.call is not None:
+        return record.call.owner
+    if record.intent is not None:
+        return record.intent.owner
+    return record.settlement.owner if record.settlement is not None else None
+
+
+def _taken_for_ended() -> StateUnavailable:
+    return StateUnavailable("This process was taken for ended.", retry_after_ms=100)
 
 
 def _refuse_all(batch: Sequence[_Waiting], error: BaseException) -> None:

@@ -94,18 +94,19 @@ def others(rows: Connection, me: str) -> list[tuple[str, str, bool, bool]]:
     return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
-def declare_ended(rows: Connection, proved: Sequence[str], lapsed: Sequence[str]) -> None:
-    """Fence writers: those proved to have ended, and those whose lease lapsed and still does."""
-    for id in proved:
-        rows.execute(
-            text(f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id=:id"),
-            {"id": id},
-        )
+def declare_ended(rows: Connection, proved: Sequence[str], lapsed: Sequence[str]) -> list[str]:
+    """Fence writers: those proved to have ended, and those whose lease lapsed and still does.
+
+    One that is at a commit holds its row; nobody waits for it, the next look fences it. Returns those whose end is
+    written down as proved.
+    """
+    free = "SELECT id FROM writers WHERE id=:id FOR UPDATE SKIP LOCKED"
+    end = text(f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id IN ({free})")
+    written = [id for id in proved if rows.execute(end, {"id": id}).rowcount]
+    lapse = text(f"UPDATE writers SET ended_at={NOW} WHERE id IN ({free}) AND ended_at IS NULL AND lease_until < {NOW}")
     for id in lapsed:
-        rows.execute(
-            text(f"UPDATE writers SET ended_at={NOW} WHERE id=:id AND ended_at IS NULL AND lease_until < {NOW}"),
-            {"id": id},
-        )
+        rows.execute(lapse, {"id": id})
+    return written
 
 
 def adopt(rows: Connection, me: str, most: int) -> list[Adopted]:
