@@ -46,8 +46,6 @@ _QUIET_SECONDS = 2.0  # a process that did not read the control plane for one se
 _LONGEST_PAUSE = 1.0
 _RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
-# A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their lease.
-_IDLE_SECONDS = writer.LEASE_SECONDS / 2
 _log = structlog.get_logger("gatehouse.ledger")
 
 _EVENTS = (
@@ -102,7 +100,10 @@ class PostgresDatabase:
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._closed = False
-        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=_IDLE_SECONDS)
+        # A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their
+        # lease over it.
+        idle = terms.lease_seconds / 2
+        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=idle)
         self._readers = Readers(terms)
         self._connection: AsyncConnection | None = None
         self._wire: Wire = None
