@@ -185,12 +185,11 @@ class PostgresDatabase:
         proved = [id for id, host, _, _ in known if host == locks.host and locks.ended(id)]
         lapsed = [id for id, _, ended, late in known if late and not ended and id not in proved]
 
-        def job(rows: Connection) -> list[Adopted]:
-            writer.declare_ended(rows, proved, lapsed)
-            return writer.adopt(rows, me, _ADOPT_AT_ONCE)
+        def job(rows: Connection) -> tuple[list[str], list[Adopted]]:
+            return writer.declare_ended(rows, proved, lapsed), writer.adopt(rows, me, _ADOPT_AT_ONCE)
 
-        found = await self.write(job)
-        for id in proved:
+        ended, found = await self.write(job)
+        for id in ended:
             locks.forget(id)
         return found
 

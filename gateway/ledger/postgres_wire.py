@@ -33,6 +33,7 @@ DISCONNECTED = (
     asyncpg.exceptions.CrashShutdownError,
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.ReadOnlySQLTransactionError,
     OSError,
     TimeoutError,
@@ -47,6 +48,10 @@ TRY_AGAIN = (
 )
 
 
+# A writer that is stopped in the middle of a transaction holds rows that others may want to write.
+_IDLE_MS = {"gatehouse-writer": "5000"}
+
+
 async def connect(terms: Terms, application: str) -> Any:
     """Return a new connection. A statement that takes too long is ended by the server."""
     statement = str(int(terms.statement_seconds * 1000))
@@ -59,7 +64,7 @@ async def connect(terms: Terms, application: str) -> Any:
             "application_name": application,
             "statement_timeout": statement,
             "lock_timeout": statement,
-            "idle_in_transaction_session_timeout": "60000",
+            "idle_in_transaction_session_timeout": _IDLE_MS.get(application, "60000"),
             "jit": "off",
         },
     )

@@ -94,18 +94,23 @@ def others(rows: Connection, me: str) -> list[tuple[str, str, bool, bool]]:
     return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
-def declare_ended(rows: Connection, proved: Sequence[str], lapsed: Sequence[str]) -> None:
-    """Fence writers: those proved to have ended, and those whose lease lapsed and still does."""
+def declare_ended(rows: Connection, proved: Sequence[str], lapsed: Sequence[str]) -> list[str]:
+    """Fence writers: those proved to have ended, which are returned, and those whose lease lapsed and still does.
+
+    One whose row is locked is left for later: a process that was stopped in the middle of a transaction holds it until
+    the database ends that, and nobody's writes may wait for so long.
+    """
+    free = "SELECT id FROM writers WHERE id=:id FOR UPDATE SKIP LOCKED"
+    ended: list[str] = []
     for id in proved:
-        rows.execute(
-            text(f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id=:id"),
-            {"id": id},
-        )
+        statement = f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id IN ({free}) RETURNING id"
+        ended += [row[0] for row in rows.execute(text(statement), {"id": id})]
     for id in lapsed:
-        rows.execute(
-            text(f"UPDATE writers SET ended_at={NOW} WHERE id=:id AND ended_at IS NULL AND lease_until < {NOW}"),
-            {"id": id},
+        statement = (
+            f"UPDATE writers SET ended_at={NOW} WHERE id IN ({free}) AND ended_at IS NULL AND lease_until < {NOW}"
         )
+        rows.execute(text(statement), {"id": id})
+    return ended
 
 
 def adopt(rows: Connection, me: str, most: int) -> list[Adopted]:

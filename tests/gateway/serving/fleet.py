@@ -199,11 +199,11 @@ class Fleet:
         return status, body
 
     async def ended(self, url: str, call: str, *, bearer: str = "", seconds: float = 30) -> Any:
-        """Return a call once it has ended."""
+        """Return a call once it has ended, and it is known how."""
         async with within(seconds, lambda: "\n".join(one.log.read_text()[-2000:] for one in self.processes)):
             while True:
                 _, body, _ = await self.ask("GET", f"{url}/v1/calls/{call}?wait=1", bearer=bearer)
-                if body.get("status") not in {"running", "queued", "pending_approval"}:
+                if body.get("status") not in {"running", "queued", "pending_approval", "outcome_unknown"}:
                     return body
                 await asyncio.sleep(0.05)
 
