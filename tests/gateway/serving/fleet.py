@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 from aiohttp import ClientSession
 
@@ -206,6 +207,14 @@ class Fleet:
                 if body.get("status") not in {"running", "queued", "pending_approval", "outcome_unknown"}:
                     return body
                 await asyncio.sleep(0.05)
+
+    async def rows(self, statement: str) -> list[Any]:
+        """Return what a query of the ledger gives."""
+        connection = await asyncpg.connect(postgres.url_of(self.database))
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
 
     def effects(self) -> list[str]:
         """Return what was changed at the vendor, as `METHOD path`."""
