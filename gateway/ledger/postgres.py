@@ -45,7 +45,7 @@ _LONGEST_PAUSE = 1.0
 _RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
 # A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their lease.
-_IDLE_SECONDS = writer.LEASE_SECONDS / 2
+_IDLE_SHARE = 0.5  # of a lease
 _log = structlog.get_logger("gatehouse.ledger")
 
 _EVENTS = (
@@ -100,7 +100,9 @@ class PostgresDatabase:
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._closed = False
-        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=_IDLE_SECONDS)
+        self._engine = engine_of(
+            terms, size=2, application="gatehouse-writer", idle_seconds=terms.lease_seconds * _IDLE_SHARE
+        )
         self._readers = Readers(terms)
         self._connection: AsyncConnection | None = None
         self._wire: Wire = None
