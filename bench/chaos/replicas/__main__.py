@@ -22,11 +22,11 @@ _COLUMNS = {
     "calls": "calls",
     "requests": "asked",
     "applied_twice": "applied\ntwice",
-    "answered_not_applied": "answered,\nnot applied",
+    "answered_not_applied": "not\napplied",
     "unrecorded": "no\nrecord",
     "refused_but_applied": "refused,\napplied",
     "unknown": "unknown",
-    "unknown_but_decidable": "but\ndecidable",
+    "unknown_but_decidable": "but de-\ncidable",
     "retold": "retold",
     "unfinished": "un-\nfinished",
     "memory_mib": "MiB",
@@ -107,7 +107,7 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     table.add_column("other", justify="right")
     for verdict in verdicts:
         other = sum(getattr(verdict, name) for name in MUST_BE_ZERO if name not in _COLUMNS)
-        struck = " ".join(f"{name.replace('postgres_', '')} {times}" for name, times in verdict.struck.items())
+        struck = "\n".join(f"{name.replace('postgres_', '')} {times}" for name, times in verdict.struck.items())
         cells = (_cell(name, getattr(verdict, name)) for name in _COLUMNS)
         table.add_row(verdict.fault, struck, *cells, _cell("", other))
     return table
