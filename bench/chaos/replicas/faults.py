@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.chaos.replicas.replica import Replica, clock_library
@@ -32,8 +32,8 @@ class Row:
     span_seconds: float = 25.0
 
 
-def rows(seed: int) -> dict[str, Row]:
-    """Return all rows by name."""
+def rows(seed: int, *, pace: float = 1.0) -> dict[str, Row]:
+    """Return all rows by name, in so much of their time."""
     hanging = (*_faults(seed, reset_after=0.1), *_faults(seed + 5, late=0.1, delay_ms=900))
     away = _faults(seed, late=0.05, delay_ms=400)
     found = [
@@ -53,7 +53,7 @@ def rows(seed: int) -> dict[str, Row]:
     everything = (*_faults(seed, **{"reset_before": 0.02, "429": 0.01, "500": 0.02, "html": 0.02}), *hanging)
     hands = (("kill", "freeze"), ("redis", "postgres_fast", "postgres_immediate"), ("vault",))
     found.append(Row("everything", everything, hands, span_seconds=60.0))
-    return {row.name: row for row in found}
+    return {row.name: replace(row, span_seconds=row.span_seconds * pace) for row in found}
 
 
 def _faults(seed: int, *, delay_ms: float = 0.0, **shares: float) -> tuple[dict[str, Any], ...]:
