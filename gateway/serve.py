@@ -94,7 +94,7 @@ def spare_collector() -> None:
 async def _supervised(settings: Settings, arguments: Sequence[str]) -> None:
     from gateway.supervisor import Supervisor, worker_command
 
-    await read_meta(settings, Home(settings.home))  # said once, and not by each worker
+    check_not_moved(await read_meta(settings, Home(settings.home)))  # said once, and not by each worker
     if settings.redis_url is None:
         _log.warning("limits_per_worker", workers=settings.workers, remedy="GATEHOUSE_REDIS_URL")
     await Supervisor(settings, worker_command(arguments)).run()

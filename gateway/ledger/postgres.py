@@ -8,6 +8,7 @@ to a standby that lagged; then writes are held until an operator accepts that.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,11 +42,10 @@ from gateway.ledger.writer import Adopted, LockFiles
 ResultT = TypeVar("ResultT")
 _BATCH = 512
 _TRIES = 5
+_QUIET_SECONDS = 2.0  # a process that did not read the control plane for one sends nothing anyway
 _LONGEST_PAUSE = 1.0
 _RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
-# A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their lease.
-_IDLE_SHARE = 0.5  # of a lease
 _log = structlog.get_logger("gatehouse.ledger")
 
 _EVENTS = (
@@ -100,9 +100,10 @@ class PostgresDatabase:
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._closed = False
-        self._engine = engine_of(
-            terms, size=2, application="gatehouse-writer", idle_seconds=terms.lease_seconds * _IDLE_SHARE
-        )
+        # A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their
+        # lease over it.
+        idle = terms.lease_seconds / 2
+        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=idle)
         self._readers = Readers(terms)
         self._connection: AsyncConnection | None = None
         self._wire: Wire = None
@@ -113,6 +114,7 @@ class PostgresDatabase:
         self.writer = ""
         self.ready = False
         self.commits = 0
+        self._quiet_until = 0.0
 
     async def open(self) -> None:
         """Connect, and register as a new writer. Raises `StateUnavailable`."""
@@ -218,6 +220,7 @@ class PostgresDatabase:
     async def _write_batch(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Write a batch, whatever the connection does meanwhile. Returns what must go into the next one."""
         for _ in range(_TRIES):
+            batch = self._allowed(batch)
             try:
                 return await self._transaction(batch)
             except _Fenced:
@@ -238,6 +241,14 @@ class PostgresDatabase:
                 return await self._one_by_one(batch, error)
         _refuse_all(batch, StateUnavailable("The ledger is too busy.", retry_after_ms=1000))
         return []
+
+    def _allowed(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Refuse effects right after writes were held: until the control plane was read anew they would pass."""
+        if time.monotonic() >= self._quiet_until:
+            return batch
+        effects = [waiting for waiting in batch if waiting.record.intent is not None]
+        _refuse_all(effects, StateUnavailable("The ledger has lost records; writes are held.", retry_after_ms=1000))
+        return [waiting for waiting in batch if waiting.record.intent is None]
 
     async def _one_by_one(self, batch: list[_Waiting], error: Exception) -> list[_Waiting]:
         """A statement was refused: write each record alone, so that only the one at fault hears of it."""
@@ -385,6 +396,7 @@ class PostgresDatabase:
                 await self._wire.execute("BEGIN")
                 await self._connection.run_sync(hold, why)
                 await self._wire.execute("COMMIT")
+                self._quiet_until = time.monotonic() + _QUIET_SECONDS
         except DBAPIError as error:
             raise ConnectionError("the ledger could not be looked at") from error  # to be tried again
 

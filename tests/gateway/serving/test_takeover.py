@@ -59,7 +59,7 @@ async def test_an_approval_is_decided_where_the_call_was_not_parked(fleet: Fleet
     assert (status, parked["status"]) == (202, "pending_approval")
     await first.kill()
 
-    page = f"{second.url}{ADMIN}/approvals/{parked['approval']['id']}"
+    page = f"{second.url}{ADMIN}/approvals/{parked['approval']['id']}/decide"
     status, decided, _ = await fleet.ask("POST", page, {"decision": "approve"}, bearer=fleet.owner)
 
     assert (status, decided["status"]) == (200, "approved"), decided
@@ -71,7 +71,7 @@ async def test_an_approved_call_whose_process_is_killed_before_it_ran_runs_elsew
     first, second = await fleet.replicas(2)
     _, parked = await fleet.create(first.url, "k1", bearer=fleet.careful)
     fleet.github.faults.add({"match": "POST /repos", "fault": "late", "delay_ms": 60_000, "times": 1})
-    page = f"{first.url}{ADMIN}/approvals/{parked['approval']['id']}"
+    page = f"{first.url}{ADMIN}/approvals/{parked['approval']['id']}/decide"
     await fleet.ask("POST", page, {"decision": "approve"}, bearer=fleet.owner)
     async with within(20, first.log.read_text):
         while not fleet.applied():
