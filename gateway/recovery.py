@@ -42,6 +42,7 @@ from gateway.stored import StoredCall
 from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16
+_MOST_FAULTS = 5
 _PAUSE_SECONDS = 2.0
 _HELD = "SELECT value FROM meta WHERE name=?"
 _LOOK_SECONDS = 1.0
@@ -158,8 +159,10 @@ class Recovery:
         except StateUnavailable:
             return False
         except Exception as error:
+            # Nobody else settles it as long as this process lives: what was a passing fault must not leave it open.
             log_fault(error, "")
-            return True
+            left.faults += 1
+            return left.faults >= _MOST_FAULTS
 
     async def _settle(self, left: "_Left") -> bool:
         """Settle one call. Returns whether it is off the list."""
@@ -277,12 +280,16 @@ def _never_sent() -> UpstreamUnavailable:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Left:
-    """A call that was taken over, and since when its sender cannot be sending any more (monotonic seconds)."""
+    """A call that was taken over, and since when its sender cannot be sending any more (monotonic seconds).
+
+    `faults` counts how often settling it came upon a fault of ours.
+    """
 
     adopted: Adopted
     since: float
+    faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bench.chaos.disk import can_mount
 from bench.chaos.faults import scenarios
 from bench.chaos.judge import MUST_BE_ZERO, Verdict
 from bench.chaos.results import FILE, keep
 from bench.chaos.run import run
 
-_FAULTS = ("kill", "reset_before", "reset_after", "429", "500", "html", "slow")
+_FAULTS = ("kill", "reset_before", "reset_after", "429", "500", "html", "slow", "disk")
 _SHORT = ("kill", "reset_after", "500")
 _LIMIT_SECONDS = 80.0
 _COLUMNS = {
@@ -70,6 +72,9 @@ async def _all(given: argparse.Namespace, console: Console) -> list[Verdict]:
     known = scenarios(given.seed, kills=2 if given.short else 3)
     verdicts: list[Verdict] = []
     columns = (SpinnerColumn(), TextColumn("{task.description:<13}"), BarColumn(), MofNCompleteColumn())
+    if "disk" in given.faults and not _can_fill_a_disk():
+        console.print("No disk was filled: a tmpfs cannot be mounted here.")
+        given.faults.remove("disk")
     with Progress(*columns, TextColumn("{task.fields[last]:<8}"), TimeElapsedColumn(), console=console) as progress:
         for name in given.faults:
             task = progress.add_task(name, total=given.calls, last="starts")
@@ -81,6 +86,11 @@ async def _all(given: argparse.Namespace, console: Console) -> list[Verdict]:
             progress.update(task, completed=given.calls, last="ok" if verdict.passed else "BROKEN")
             verdicts.append(verdict)
     return verdicts
+
+
+def _can_fill_a_disk() -> bool:
+    with tempfile.TemporaryDirectory(prefix="gatehouse-chaos-") as folder:
+        return can_mount(Path(folder) / "disk")
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

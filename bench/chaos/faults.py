@@ -12,13 +12,14 @@ _WRITES, _READS = 0.4, 0.15
 class Scenario:
     """One row of the table. `patience_seconds` is how long a client waits for one answer before it asks again.
 
-    `later` takes the place of the faults after the first kill.
+    `later` takes the place of the faults after the first kill. `fills` is how often the home's disk is filled.
     """
 
     name: str
     faults: tuple[Mapping[str, Any], ...]
     later: tuple[Mapping[str, Any], ...] = ()
     kills: int = 0
+    fills: int = 0
     patience_seconds: float = 15.0
 
 
@@ -42,6 +43,7 @@ def scenarios(seed: int, *, kills: int) -> dict[str, Scenario]:
         **everywhere,
         "429": Scenario("429", throttled),
         "slow": Scenario("slow", slow, patience_seconds=1.0),
+        "disk": Scenario("disk", _on_writes("late", seed, _READS, delay_ms=400), fills=3),
     }
 
 

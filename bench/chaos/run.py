@@ -4,12 +4,14 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 
 from bench.chaos.client import Agent, Told
+from bench.chaos.disk import SmallDisk, fill_for, small_disk
 from bench.chaos.faults import Scenario
 from bench.chaos.judge import Verdict, judge
 from bench.chaos.ledger import read_ledger
@@ -26,17 +28,30 @@ _SPREAD_SECONDS = 1.0
 async def run(scenario: Scenario, calls: int, seed: int, *, limit_seconds: float, progress: Progress) -> Verdict:
     """Return the verdict over `calls` concurrent writes under one fault. Ends what it started, in any case."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="gatehouse-chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gatehouse-chaos-") as folder, _disk(scenario, Path(folder)) as disk:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
-            gateway = GatewayProcess(Path(folder) / scenario.name, session)
+            gateway = GatewayProcess(Path(folder) / "disk" / scenario.name, session)
             try:
                 await gateway.start()
-                verdict = await _Run(scenario, gateway, session, seed, started + limit_seconds, progress).go(calls)
+                verdict = await _Run(scenario, gateway, session, disk, seed, started + limit_seconds, progress).go(
+                    calls
+                )
             finally:
                 await gateway.stop()
     verdict.seconds = round(time.monotonic() - started, 1)
     return verdict
+
+
+@contextmanager
+def _disk(scenario: Scenario, folder: Path) -> Generator[SmallDisk | None]:
+    """Give a disk of its own to a home whose disk is to be filled. Raises `NoDisk`."""
+    if not scenario.fills:
+        (folder / "disk").mkdir()
+        yield None
+        return
+    with small_disk(folder / "disk") as disk:
+        yield disk
 
 
 class _Run:
@@ -45,6 +60,7 @@ class _Run:
         scenario: Scenario,
         gateway: GatewayProcess,
         session: aiohttp.ClientSession,
+        disk: SmallDisk | None,
         seed: int,
         deadline: float,
         progress: Progress,
@@ -54,12 +70,14 @@ class _Run:
         self._gateway = gateway
         self._vendor = Vendor(session, told["simulators"]["github"]["url"])
         self._agent = Agent(session, [gateway.url], told["agent_key"], patience_seconds=scenario.patience_seconds)
+        self._disk = disk
         self._random = random.Random(seed)
         self._seed = seed
         self._deadline = deadline
         self._progress = progress
         self._told: dict[str, Told] = {}
         self._kills = 0
+        self._fills = 0
 
     async def go(self, calls: int) -> Verdict:
         """Prepare, break, let all calls run to their ends, repeat each once, and compare the records."""
@@ -72,6 +90,7 @@ class _Run:
             for call in planned:
                 group.create_task(self._carry_out(call))
             group.create_task(self._kill_some(calls))
+            group.create_task(self._fill_some(calls))
         await vendor.mend()
         again = await self._repeat(planned)
         applied, received = (await vendor.applied())[before:], await vendor.received()
@@ -79,6 +98,7 @@ class _Run:
         recorded = await asyncio.to_thread(read_ledger, self._gateway.home)
         verdict = judge(self._scenario.name, planned, self._told, again, applied, received, recorded)
         verdict.kills = self._kills
+        verdict.struck = {"full disk": self._fills} if self._fills else {}
         return verdict
 
     async def _carry_out(self, call: Planned) -> None:
@@ -112,6 +132,14 @@ class _Run:
             await self._vendor.mend()
             await self._vendor.break_with(self._scenario.later)
             await self._gateway.start()
+
+    async def _fill_some(self, calls: int) -> None:
+        for part in range(self._scenario.fills if self._disk is not None else 0):
+            await self._until_answered(calls * (part + 1) // (self._scenario.fills + 2))
+            self._progress(len(self._told), "full")
+            assert self._disk is not None
+            await fill_for(self._disk, self._random.uniform(1.0, 5.0))
+            self._fills += 1
 
     async def _until_answered(self, count: int) -> None:
         while len(self._told) < count and time.monotonic() < self._deadline:  # noqa: ASYNC110 - a bounded look

@@ -31,6 +31,7 @@ _PLACEHOLDER = re.compile(r"\?")
 DISCONNECTED = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended a session in the middle of a message: the driver lost its place
     asyncpg.exceptions.AdminShutdownError,
     asyncpg.exceptions.CrashShutdownError,
     asyncpg.exceptions.CannotConnectNowError,

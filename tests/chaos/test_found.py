@@ -11,6 +11,7 @@ from sqlalchemy import text
 from bench.chaos.ledger import read_ledger
 from connectors.sdk.errors import StateUnavailable
 from gateway.ledger.record import Record
+from gateway.recovery import Recovery
 from tests.chaos.reads_first import reads_first
 
 ISSUE = {"owner": "acme", "repo": "web", "title": "Once"}
@@ -139,3 +140,25 @@ async def _until_ended(bench: Any, gateway: Any) -> Any:
             return answer
         await asyncio.sleep(0.01)
     raise AssertionError("the call stays open")
+
+
+async def test_a_passing_fault_in_recovery_leaves_no_call_open(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench.gateway() as (gateway, wire):
+        wire.lose = writes
+        asked = await bench.asked(gateway, "github.issue.create", "k", ISSUE)
+        dying = asyncio.create_task(gateway.pipeline.invoke(asked))
+        await wire.lost.wait()
+        dying.cancel()
+    settle, faults = Recovery._settle, iter([RuntimeError("of the driver")])
+
+    async def settles(self: Recovery, left: Any) -> bool:
+        for fault in faults:
+            raise fault
+        return await settle(self, left)
+
+    monkeypatch.setattr(Recovery, "_settle", settles)
+    async with bench.gateway() as (gateway, _):
+        await gateway.recovering
+        answer = await bench.call(gateway, "github.issue.create", "k", ISSUE)
+    assert len(bench.simulator.applied) == 1
+    assert (answer.status, answer.body["replayed"]) == (200, True)

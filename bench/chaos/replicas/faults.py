@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.chaos.replicas.replica import Replica, clock_library
@@ -18,28 +19,29 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the faults at the vendors, and what happens to the rest, over and over until the calls have ended.
+    """One row: the faults at the vendors, and what happens to the rest while the calls begin.
 
-    A blow ends with everything up again. `pause` are the least and the most seconds between two of them.
+    Calls begin over `span_seconds`. Each of the `hands` strikes its own kinds of blows, one after the other, beside the
+    others. A blow ends with what it hit up again; `pause` are the least and the most seconds between two of a hand.
     """
 
     name: str
     vendors: tuple[Mapping[str, Any], ...]
-    blows: tuple[str, ...] = ()
-    pause: tuple[float, float] = (1.0, 4.0)
-    most_blows: int = 6
+    hands: tuple[tuple[str, ...], ...] = ()
+    pause: tuple[float, float] = (0.5, 3.0)
+    span_seconds: float = 25.0
 
 
-def rows(seed: int) -> dict[str, Row]:
-    """Return all rows by name."""
+def rows(seed: int, *, pace: float = 1.0) -> dict[str, Row]:
+    """Return all rows by name, in so much of their time."""
     hanging = (*_faults(seed, reset_after=0.1), *_faults(seed + 5, late=0.1, delay_ms=900))
     away = _faults(seed, late=0.05, delay_ms=400)
     found = [
-        Row("kill", (*_faults(seed + 9, never=0.03), *hanging), ("kill",)),
-        Row("freeze", hanging, ("freeze",), pause=(2.0, 5.0), most_blows=2),
-        Row("redis", away, ("redis",)),
-        Row("postgres", away, ("postgres_fast", "postgres_immediate")),
-        Row("vault", away, ("vault",)),
+        Row("kill", (*_faults(seed + 9, never=0.03), *hanging), (("kill",),)),
+        Row("freeze", hanging, (("freeze",),), span_seconds=32.0),
+        Row("redis", away, (("redis",),)),
+        Row("postgres", away, (("postgres_fast", "postgres_immediate"),)),
+        Row("vault", away, (("vault",),)),
         Row(
             "vendor",
             _faults(seed, **{"reset_before": 0.05, "reset_after": 0.1, "429": 0.02, "500": 0.05, "html": 0.05}),
@@ -47,11 +49,11 @@ def rows(seed: int) -> dict[str, Row]:
         Row("late", _faults(seed, late=0.15, slow=0.15, delay_ms=2500)),
     ]
     if clock_library() is not None:
-        found.append(Row("clock", hanging, ("clock", "kill"), most_blows=6))
+        found.append(Row("clock", hanging, (("clock",), ("kill",))))
     everything = (*_faults(seed, **{"reset_before": 0.02, "429": 0.01, "500": 0.02, "html": 0.02}), *hanging)
-    blows = ("kill", "freeze", "redis", "postgres_fast", "postgres_immediate", "vault")
-    found.append(Row("everything", everything, blows, pause=(0.5, 3.0), most_blows=10))
-    return {row.name: row for row in found}
+    hands = (("kill", "freeze"), ("redis", "postgres_fast", "postgres_immediate"), ("vault",))
+    found.append(Row("everything", everything, hands, span_seconds=60.0))
+    return {row.name: replace(row, span_seconds=row.span_seconds * pace) for row in found}
 
 
 def _faults(seed: int, *, delay_ms: float = 0.0, **shares: float) -> tuple[dict[str, Any], ...]:
@@ -82,14 +84,22 @@ class Blows:
         self._redis = redis
         self._vault = vault
         self._note = note
+        self._one_at_a_time = asyncio.Lock()  # the other replica goes on
         self.struck: dict[str, int] = {}
 
-    async def strike_until(self, ended: asyncio.Event, row: Row) -> None:
-        """Strike one blow after the other until the calls have ended, at most so many."""
-        left = row.most_blows
-        while row.blows and left and not await self._ended(ended, self._random.uniform(*row.pause)):
-            blow = row.blows[left % len(row.blows)] if len(row.blows) < 3 else self._random.choice(row.blows)
-            left -= 1
+    async def strike(self, row: Row) -> None:
+        """Strike while calls begin: each hand its kinds in turn, in an order of the seed."""
+        until = time.monotonic() + row.span_seconds
+        await asyncio.gather(*(self._hand(row, hand, until) for hand in row.hands))
+
+    async def _hand(self, row: Row, blows: Sequence[str], until: float) -> None:
+        order: list[str] = []
+        while True:
+            await asyncio.sleep(self._random.uniform(*row.pause))
+            if time.monotonic() >= until:
+                return
+            order = order or self._random.sample(blows, len(blows))
+            blow = order.pop()
             self._note(blow)
             self.struck[blow] = self.struck.get(blow, 0) + 1
             await self._of(blow)()
@@ -107,15 +117,17 @@ class Blows:
         }[blow]
 
     async def _kill(self) -> None:
-        replica = self._random.choice(self._replicas)
-        await replica.kill()
-        await replica.start()
+        async with self._one_at_a_time:
+            replica = self._random.choice(self._replicas)
+            await replica.kill()
+            await replica.start_again()
 
     async def _freeze(self) -> None:
-        replica = self._random.choice(self._replicas)
-        replica.freeze()
-        await asyncio.sleep(_LEASE_SECONDS + self._random.uniform(1.0, 4.0))
-        replica.thaw()
+        async with self._one_at_a_time:
+            replica = self._random.choice(self._replicas)
+            replica.freeze()
+            await asyncio.sleep(_LEASE_SECONDS + self._random.uniform(1.0, 4.0))
+            replica.thaw()
 
     async def _away_redis(self) -> None:
         await self._redis.stop()
@@ -123,17 +135,12 @@ class Blows:
         await self._redis.start()
 
     async def _sealed(self) -> None:
+        """Seal, every other time in front of a replica that has just begun and knows no credential yet."""
+        if self._random.random() < 0.5:
+            await self._kill()
         await self._vault.seal()
         await asyncio.sleep(self._random.uniform(1.0, 5.0))
         await self._vault.unseal()
 
     async def _step(self) -> None:
         self._random.choice(self._replicas).step_clock(self._random.choice(_CLOCK_STEPS))
-
-    @staticmethod
-    async def _ended(ended: asyncio.Event, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(ended.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True

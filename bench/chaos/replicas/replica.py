@@ -78,6 +78,19 @@ class Replica:
             await asyncio.sleep(0.05)
         raise DidNotStart(f"a replica did not start: {self.log.read_text()[-800:]}")
 
+    async def start_again(self) -> None:
+        """Start it as a supervisor does: again, where what it stands on is away. Raises `DidNotStart`."""
+        until = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                await self.start()
+            except DidNotStart:
+                if time.monotonic() >= until:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return
+
     async def ready(self) -> bool:
         """Whether it says that it takes calls."""
         try:

@@ -23,7 +23,6 @@ from bench.chaos.replicas.vendors import Vendors
 from gateway.settings import Settings
 
 Progress = Callable[[int, str], None]
-_AT_ONCE = 48
 _SAMPLE_SECONDS, _WARM_SECONDS = 0.5, 8.0
 _PATIENCE_SECONDS = 8.0
 _REPEAT_SECONDS = 60.0
@@ -118,7 +117,7 @@ class _Run:
     async def go(self, calls: int, limit_seconds: float) -> Verdict:
         """Prepare, break, let all calls run to their ends, repeat each once, and compare the records."""
         made, vendors = self._house, self._house.vendors
-        await made.with_clocks(movable="clock" in self._row.blows)
+        await made.with_clocks(movable=any("clock" in hand for hand in self._row.hands))
         planned = plan(calls, self._seed, self._prefix, await targets(vendors, calls))
         before = {(seen.vendor, seen.seq) for seen in await vendors.applied()}
         await vendors.break_with(self._row.vendors)
@@ -137,18 +136,15 @@ class _Run:
         return verdict
 
     async def _carry_all_out(self, planned: list[Planned], deadline: float) -> None:
-        slots, ended = asyncio.Semaphore(_AT_ONCE), asyncio.Event()
-
         async def one(call: Planned) -> None:
-            async with slots:
-                self._told[call.key] = await self._agent.carry_out(call, deadline)
+            await asyncio.sleep(self._random.uniform(0, self._row.span_seconds))
+            self._told[call.key] = await self._agent.carry_out(call, deadline)
             self._progress(len(self._told), self._note)
 
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(self._look())
-            striking = group.create_task(self._blows.strike_until(ended, self._row))
+            striking = group.create_task(self._blows.strike(self._row))
             await asyncio.gather(*(one(call) for call in planned))
-            ended.set()
             await striking
             looking.cancel()
 

@@ -411,3 +411,19 @@ async def test_a_transaction_that_stands_still_gives_its_locks_back_before_other
 async def _until_closed(wire: Any) -> None:
     while not wire.is_closed():
         await asyncio.sleep(0.01)
+
+
+class _LostItsPlace:
+    """A connection whose driver met the end of a session in the middle of a message."""
+
+    async def execute(self, *_: Any) -> None:
+        raise asyncpg.InternalClientError("got result for unknown protocol state 0")
+
+
+async def test_a_driver_that_lost_its_place_is_a_connection_that_broke(server: Server) -> None:
+    ledger = await server.ledger()
+    await ledger.commit(Record(events=[event(1)]))
+    ledger._wire = _LostItsPlace()
+
+    assert isinstance(await ledger.commit(Record(events=[event(2)])), Written)
+    assert await server.rows("SELECT id FROM events ORDER BY number") == [(event(1).id,), (event(2).id,)]
