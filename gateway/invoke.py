@@ -261,6 +261,10 @@ class Pipeline:
             judged.rendered.handler.close()
             judged.call.events = told  # the rest tells of a request that was never sent
             return await self._replay(judged.call, self._idempotency.same(judged.typed, lost.taken))
+        except StateUnavailable:
+            if not judged.call.durable:
+                judged.call.events = told  # the same; and how it began is told by the record of the refusal
+            raise
 
     async def _take(self, judged: Judged) -> Bill:
         """Charge all limits at once; the breaker and the vendor's own quota count among them."""

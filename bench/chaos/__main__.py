@@ -13,9 +13,9 @@ from rich.table import Table
 
 from bench.chaos.faults import scenarios
 from bench.chaos.judge import MUST_BE_ZERO, Verdict
+from bench.chaos.results import FILE, keep
 from bench.chaos.run import run
 
-_FILE = Path(__file__).parents[1] / "chaos.json"
 _FAULTS = ("kill", "reset_before", "reset_after", "429", "500", "html", "slow")
 _SHORT = ("kill", "reset_after", "500")
 _LIMIT_SECONDS = 80.0
@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console = Console(stderr=given.json, width=130)
     verdicts = asyncio.run(_all(given, console))
-    shown = [verdict.shown() for verdict in verdicts]
-    given.output.write_bytes(orjson.dumps(shown, option=orjson.OPT_INDENT_2) + b"\n")
+    shown = keep(given.output, "embedded", verdicts)
     if given.json:
         sys.stdout.write(orjson.dumps(shown).decode() + "\n")
     console.print(_table(verdicts))
@@ -57,7 +56,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--faults", help=f"some of {','.join(_FAULTS)}")
     parser.add_argument("--short", action="store_true", help=f"only {', '.join(_SHORT)} with 60 calls and 2 kills")
     parser.add_argument("--json", action="store_true", help="print JSON; the table goes to standard error")
-    parser.add_argument("--output", type=Path, default=_FILE, help="file for the results")
+    parser.add_argument("--output", type=Path, default=FILE, help="file for the results")
     given = parser.parse_args(arguments)
     given.calls = given.calls or (60 if given.short else 200)
     given.faults = given.faults.split(",") if given.faults else list(_SHORT if given.short else _FAULTS)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,13 @@ class Told:
 
 
 class Agent:
-    """Sends calls to one gateway, through its deaths."""
+    """Sends calls to one gateway, or to any of its replicas, through their deaths."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, key: str, *, patience_seconds: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, urls: Sequence[str], key: str, *, patience_seconds: float
+    ) -> None:
         self._session = session
-        self._url = url
+        self._urls = urls
         self._key = key
         self._patience = aiohttp.ClientTimeout(total=patience_seconds, sock_connect=2)
 
@@ -66,7 +68,7 @@ class Agent:
             "Content-Type": "application/json",
         }
         async with self._session.post(
-            f"{self._url}/v1/actions/{planned.action}",
+            f"{random.choice(self._urls)}/v1/actions/{planned.action}",
             data=orjson.dumps(planned.input),
             headers=headers,
             timeout=self._patience,

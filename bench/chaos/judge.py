@@ -11,7 +11,7 @@ from bench.chaos.vendor import Seen
 
 @dataclass(slots=True)
 class Verdict:
-    """One row of the table. All but `calls`, `unknown`, `requests`, `kills` and `seconds` must be 0.
+    """One row of the table. What `MUST_BE_ZERO` names must be 0.
 
     applied_twice          the vendor applied one call more than once
     answered_not_applied   the caller was told that it happened, and it did not
@@ -22,6 +22,11 @@ class Verdict:
     retold                 a repeat under the same key was answered with another call or another result
     unfinished             no final answer in time, or a call left open in the ledger
     broken_chain           1 where the ledger does not verify
+    unbounded_memory       a replica took more memory than it may
+    ended_by_itself        a replica ended, and nobody had killed it
+
+    `struck` counts what was done to the replicas and to what they stand on, `memory_mib` is the most that one of them
+    took, `growth_mib` what one of them grew by after it was warm.
     """
 
     fault: str
@@ -35,7 +40,12 @@ class Verdict:
     retold: int = 0
     unfinished: int = 0
     broken_chain: int = 0
+    unbounded_memory: int = 0
+    ended_by_itself: int = 0
     requests: int = 0
+    memory_mib: int = 0
+    growth_mib: int = 0
+    struck: dict[str, int] = field(default_factory=dict[str, int])
     kills: int = 0
     seconds: float = 0.0
     ended: dict[str, int] = field(default_factory=dict[str, int])
@@ -65,6 +75,8 @@ MUST_BE_ZERO = (
     "retold",
     "unfinished",
     "broken_chain",
+    "unbounded_memory",
+    "ended_by_itself",
 )
 
 
@@ -80,20 +92,20 @@ def judge(
     """Return the verdict. `again` are the answers to one more repeat of every call, after all had ended."""
     verdict = Verdict(fault, len(planned), requests=sum(one.requests for one in told.values()))
     arrived = {seen.body_sha256 for seen in received}
-    explained: set[int] = set()
+    explained: set[tuple[str, int]] = set()
     for call in planned:
         effects = [seen for seen in applied if _is_effect_of(seen, call, recorded)]
-        explained.update(seen.seq for seen in effects)
+        explained.update((seen.vendor, seen.seq) for seen in effects)
         answer = told[call.key]
         _count(verdict, answer)
-        if len(effects) > 1:
+        if len(effects) > 1 and not call.repeatable:
             verdict.blame("applied_twice", call.key)
         _judge_answer(verdict, call, answer, effects, arrived, recorded)
         if answer.status is not None and _differs(answer, again[call.key]):
             verdict.blame("retold", call.key)
     sent = recorded.all_sent
     for seen in applied:
-        if seen.seq not in explained or seen.body_sha256 not in sent:
+        if (seen.vendor, seen.seq) not in explained or seen.body_sha256 not in sent:
             verdict.blame("unrecorded", f"{seen.method} {seen.path} #{seen.seq}")
     if recorded.open:
         verdict.blame("unfinished", f"{recorded.open} calls are open in the ledger")
@@ -108,9 +120,8 @@ def _judge_answer(
         verdict.blame("unfinished", call.key)
     elif answer.code == "outcome_unknown":
         verdict.unknown += 1
-        reached = bool(recorded.sent.get(call.key, set()) & arrived)
-        if not reached or effects or call.unique:
-            why = "applied" if effects else "unique" if reached else "never received"
+        why = _decidable(call, effects, arrived, recorded)
+        if why is not None:
             verdict.blame("unknown_but_decidable", f"{call.key} ({call.action}, {why})")
     elif answer.succeeded and not effects:
         verdict.blame("answered_not_applied", call.key)
@@ -118,12 +129,35 @@ def _judge_answer(
         verdict.blame("refused_but_applied", f"{call.key} ({call.action}, {answer.code})")
 
 
+def _decidable(call: Planned, effects: Sequence[Seen], arrived: set[str], recorded: Recorded) -> str | None:
+    """Return by what an unknown outcome could have been known, None if by nothing.
+
+    What the vendor applied only after it had been given up as unknown could not be known: its sender had been stopped
+    and went on, or the vendor took its time. What never arrived is known by its sender; another process that took the
+    call over knows only that it was about to be sent, unless a read of the vendor's may be believed.
+    """
+    decided = recorded.decided.get(call.key)
+    if call.unique:
+        return "unique"
+    if effects:
+        return None if decided is not None and all(seen.at > decided for seen in effects) else "applied"
+    if recorded.sent.get(call.key, set()) & arrived:
+        return None
+    return None if call.key in recorded.adopted and not call.consistent else "never received"
+
+
 def _is_effect_of(seen: Seen, call: Planned, recorded: Recorded) -> bool:
     if seen.path != call.path:
         return False
+    if call.alone:
+        return True
+    if call.mark is not None:
+        return seen.marker == call.mark
     if call.body_sha256 is not None:
         return seen.body_sha256 == call.body_sha256
-    return seen.marker is not None and seen.marker == recorded.markers.get(call.key)
+    # Zendesk is left the marker alone, the others a name before it.
+    marker = recorded.markers.get(call.key)
+    return marker is not None and seen.marker in {marker, marker.removeprefix("gatehouse:")}
 
 
 def _differs(first: Told, second: Told) -> bool:

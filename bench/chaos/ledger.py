@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,13 +23,19 @@ from gateway.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the ledger knows: the states of the calls under each key, and the bodies that were sent for it."""
+    """What the ledger knows: the states of the calls under each key, and the bodies that were sent for it.
+
+    `decided` is when it was written that a call's outcome is unknown; `adopted` are the keys of calls that a process
+    other than their sender has ended.
+    """
 
     states: Mapping[str, list[str]]
     sent: Mapping[str, set[str]]
     markers: Mapping[str, str]
     open: int
     intact: bool
+    decided: Mapping[str, str] = field(default_factory=dict[str, str])
+    adopted: frozenset[str] = frozenset()
 
     @property
     def all_sent(self) -> set[str]:

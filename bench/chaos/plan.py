@@ -18,8 +18,12 @@ _SHARES = {"comment": 14, "update": 10, "label": 8, "branch": 8}
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One write. Its effect is the one at `path` that carries the call's marker or, where it leaves none, whose body
-    has `body_sha256`. `unique` says that the vendor itself takes it only once, so that sending again settles it.
+    """One write. Its effect is the one at `path` that carries the call's marker or `mark`, or whose body has
+    `body_sha256`; where the call alone changes what is at `path`, it is the one there.
+
+    `unique` says that the vendor itself takes it only once, so that sending again settles it; `repeatable`, that it
+    may also take it twice, since the second time changes nothing. `consistent` says that what a read does not show is
+    not there.
     """
 
     key: str
@@ -28,6 +32,10 @@ class Planned:
     path: str
     body_sha256: str | None = None
     unique: bool = False
+    alone: bool = False
+    mark: str | None = None
+    repeatable: bool = False
+    consistent: bool = True
 
 
 def count_of_updates(calls: int) -> int:
@@ -35,8 +43,12 @@ def count_of_updates(calls: int) -> int:
     return calls * _SHARES["update"] // 100
 
 
-def plan(calls: int, seed: int, *, issues: Sequence[int], head: str) -> list[Planned]:
-    """Return `calls` writes in a seeded order. `issues` are the numbers to change, `head` is a commit for branches."""
+def plan(calls: int, seed: int, *, issues: Sequence[int], head: str, prefix: str | None = None) -> list[Planned]:
+    """Return `calls` writes in a seeded order. `issues` are the numbers to change, `head` is a commit for branches.
+
+    Keys, and the names that are taken once, begin with `prefix`.
+    """
+    prefix = prefix or f"chaos-{seed}"
     makers: dict[str, Callable[[str], Planned]] = {
         "issue": _issue,
         "comment": _comment,
@@ -47,7 +59,7 @@ def plan(calls: int, seed: int, *, issues: Sequence[int], head: str) -> list[Pla
     kinds = [kind for kind, share in _SHARES.items() for _ in range(calls * share // 100)]
     kinds += ["issue"] * (calls - len(kinds))
     random.Random(seed).shuffle(kinds)
-    return [makers[kind](f"chaos-{seed}-{number}") for number, kind in enumerate(kinds)]
+    return [makers[kind](f"{prefix}-{number}") for number, kind in enumerate(kinds)]
 
 
 def _issue(key: str) -> Planned:

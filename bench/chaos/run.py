@@ -53,7 +53,7 @@ class _Run:
         self._scenario = scenario
         self._gateway = gateway
         self._vendor = Vendor(session, told["simulators"]["github"]["url"])
-        self._agent = Agent(session, gateway.url, told["agent_key"], patience_seconds=scenario.patience_seconds)
+        self._agent = Agent(session, [gateway.url], told["agent_key"], patience_seconds=scenario.patience_seconds)
         self._random = random.Random(seed)
         self._seed = seed
         self._deadline = deadline

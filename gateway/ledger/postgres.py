@@ -8,6 +8,7 @@ to a standby that lagged; then writes are held until an operator accepts that.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ from gateway.ledger.writer import Adopted, LockFiles
 ResultT = TypeVar("ResultT")
 _BATCH = 512
 _TRIES = 5
+_QUIET_SECONDS = 2.0  # a process that did not read the control plane for one sends nothing anyway
 _LONGEST_PAUSE = 1.0
 _RENEWALS = 5  # in the time of a lease
 _ADOPT_AT_ONCE = 200
@@ -98,7 +100,10 @@ class PostgresDatabase:
         self._working: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._closed = False
-        self._engine = engine_of(terms, size=2, application="gatehouse-writer")
+        # A process that is stopped within a transaction holds its locks. Others wait for them, and must not lose their
+        # lease over it.
+        idle = terms.lease_seconds / 2
+        self._engine = engine_of(terms, size=2, application="gatehouse-writer", idle_seconds=idle)
         self._readers = Readers(terms)
         self._connection: AsyncConnection | None = None
         self._wire: Wire = None
@@ -109,6 +114,7 @@ class PostgresDatabase:
         self.writer = ""
         self.ready = False
         self.commits = 0
+        self._quiet_until = 0.0
 
     async def open(self) -> None:
         """Connect, and register as a new writer. Raises `StateUnavailable`."""
@@ -188,8 +194,8 @@ class PostgresDatabase:
         def job(rows: Connection) -> tuple[list[str], list[Adopted]]:
             return writer.declare_ended(rows, proved, lapsed), writer.adopt(rows, me, _ADOPT_AT_ONCE)
 
-        ended, found = await self.write(job)
-        for id in ended:
+        written, found = await self.write(job)
+        for id in written:
             locks.forget(id)
         return found
 
@@ -199,7 +205,12 @@ class PostgresDatabase:
             while self._waiting:
                 await asyncio.sleep(0)  # what else is ready in this turn of the loop may share the transaction
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                put_off = await self._write_batch(batch)
+                try:
+                    put_off = await self._write_batch(batch)
+                except Exception as error:  # nobody may be left waiting for ever
+                    _log.error("batch_given_up", reason=_said(error))
+                    put_off = []
+                    _refuse_all(batch, StateUnavailable("The ledger cannot be written.", retry_after_ms=1000))
                 self._waiting[:0] = put_off
         finally:
             self._working = None
@@ -209,11 +220,15 @@ class PostgresDatabase:
     async def _write_batch(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Write a batch, whatever the connection does meanwhile. Returns what must go into the next one."""
         for _ in range(_TRIES):
+            batch = self._allowed(batch)
             try:
                 return await self._transaction(batch)
             except _Fenced:
-                await self._begin_anew()
-                _refuse_all(batch, StateUnavailable("This process was taken for ended.", retry_after_ms=100))
+                try:
+                    await self._begin_anew()
+                except DISCONNECTED as error:
+                    await self._after_disconnect([], error)  # the next batch finds out again that we are fenced
+                _refuse_all(batch, _taken_for_ended())
                 return []
             except DISCONNECTED as error:
                 done = await self._after_disconnect(batch, error)
@@ -226,6 +241,14 @@ class PostgresDatabase:
                 return await self._one_by_one(batch, error)
         _refuse_all(batch, StateUnavailable("The ledger is too busy.", retry_after_ms=1000))
         return []
+
+    def _allowed(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Refuse effects right after writes were held: until the control plane was read anew they would pass."""
+        if time.monotonic() >= self._quiet_until:
+            return batch
+        effects = [waiting for waiting in batch if waiting.record.intent is not None]
+        _refuse_all(effects, StateUnavailable("The ledger has lost records; writes are held.", retry_after_ms=1000))
+        return [waiting for waiting in batch if waiting.record.intent is None]
 
     async def _one_by_one(self, batch: list[_Waiting], error: Exception) -> list[_Waiting]:
         """A statement was refused: write each record alone, so that only the one at fault hears of it."""
@@ -373,6 +396,7 @@ class PostgresDatabase:
                 await self._wire.execute("BEGIN")
                 await self._connection.run_sync(hold, why)
                 await self._wire.execute("COMMIT")
+                self._quiet_until = time.monotonic() + _QUIET_SECONDS
         except DBAPIError as error:
             raise ConnectionError("the ledger could not be looked at") from error  # to be tried again
 
@@ -414,7 +438,12 @@ class PostgresDatabase:
         """
         await self._roll_back()
         await self._wire.execute(_FENCE, self.writer)
+        before = self.writer
         await self._register()
+        # What was to be begun in the old one's name would belong to a writer that has ended, and be taken over at once.
+        stale = [waiting for waiting in self._waiting if _owner(waiting.record) == before]
+        self._waiting = [waiting for waiting in self._waiting if _owner(waiting.record) != before]
+        _refuse_all(stale, _taken_for_ended())
 
     async def _renew(self) -> None:
         """Keep the lease: an empty record now and then moves it on, and finds out that we were fenced."""
@@ -429,6 +458,19 @@ class PostgresDatabase:
         for lock in self._held:
             os.close(lock)
         self._held.clear()
+
+
+def _owner(record: Record) -> str | None:
+    """Return in which writer's name a record begins or goes on with a call."""
+    if record.call is not None:
+        return record.call.owner
+    if record.intent is not None:
+        return record.intent.owner
+    return record.settlement.owner if record.settlement is not None else None
+
+
+def _taken_for_ended() -> StateUnavailable:
+    return StateUnavailable("This process was taken for ended.", retry_after_ms=100)
 
 
 def _refuse_all(batch: Sequence[_Waiting], error: BaseException) -> None:

@@ -23,9 +23,11 @@ from gateway.ledger.terms import Terms
 
 ResultT = TypeVar("ResultT")
 _ROLE = "gatehouse_reader"
+_IDLE_SECONDS = 60.0
 _PLACEHOLDER = re.compile(r"\?")
 
-# The connection is gone, or leads to a server that does not take writes (57P: it shuts down or starts up).
+# The connection is gone (25P03: we stood still), or leads to a server that does not take writes (57P: it shuts down
+# or starts up).
 DISCONNECTED = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -33,8 +35,8 @@ DISCONNECTED = (
     asyncpg.exceptions.CrashShutdownError,
     asyncpg.exceptions.CannotConnectNowError,
     asyncpg.exceptions.TooManyConnectionsError,
-    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
     OSError,
     TimeoutError,
 )
@@ -48,12 +50,8 @@ TRY_AGAIN = (
 )
 
 
-# A writer that is stopped in the middle of a transaction holds rows that others may want to write.
-_IDLE_MS = {"gatehouse-writer": "5000"}
-
-
-async def connect(terms: Terms, application: str) -> Any:
-    """Return a new connection. A statement that takes too long is ended by the server."""
+async def connect(terms: Terms, application: str, idle_seconds: float = _IDLE_SECONDS) -> Any:
+    """Return a new connection. What takes too long is ended by the server: a statement, or a transaction left alone."""
     statement = str(int(terms.statement_seconds * 1000))
     return await asyncpg.connect(
         re.sub(r"^postgresql\+\w+://", "postgresql://", terms.url),
@@ -64,17 +62,17 @@ async def connect(terms: Terms, application: str) -> Any:
             "application_name": application,
             "statement_timeout": statement,
             "lock_timeout": statement,
-            "idle_in_transaction_session_timeout": _IDLE_MS.get(application, "60000"),
+            "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
             "jit": "off",
         },
     )
 
 
-def engine_of(terms: Terms, *, size: int, application: str) -> AsyncEngine:
+def engine_of(terms: Terms, *, size: int, application: str, idle_seconds: float = _IDLE_SECONDS) -> AsyncEngine:
     """Return an engine for SQLAlchemy's jobs over such connections."""
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: connect(terms, application),
+        async_creator=lambda: connect(terms, application, idle_seconds),
         pool_size=size,
         max_overflow=0,
         pool_timeout=terms.statement_seconds,

@@ -95,22 +95,18 @@ def others(rows: Connection, me: str) -> list[tuple[str, str, bool, bool]]:
 
 
 def declare_ended(rows: Connection, proved: Sequence[str], lapsed: Sequence[str]) -> list[str]:
-    """Fence writers: those proved to have ended, which are returned, and those whose lease lapsed and still does.
+    """Fence writers: those proved to have ended, and those whose lease lapsed and still does.
 
-    One whose row is locked is left for later: a process that was stopped in the middle of a transaction holds it until
-    the database ends that, and nobody's writes may wait for so long.
+    One that is at a commit holds its row; nobody waits for it, the next look fences it. Returns those whose end is
+    written down as proved.
     """
     free = "SELECT id FROM writers WHERE id=:id FOR UPDATE SKIP LOCKED"
-    ended: list[str] = []
-    for id in proved:
-        statement = f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id IN ({free}) RETURNING id"
-        ended += [row[0] for row in rows.execute(text(statement), {"id": id})]
+    end = text(f"UPDATE writers SET ended_at=COALESCE(ended_at, {NOW}), proved=1 WHERE id IN ({free})")
+    written = [id for id in proved if rows.execute(end, {"id": id}).rowcount]
+    lapse = text(f"UPDATE writers SET ended_at={NOW} WHERE id IN ({free}) AND ended_at IS NULL AND lease_until < {NOW}")
     for id in lapsed:
-        statement = (
-            f"UPDATE writers SET ended_at={NOW} WHERE id IN ({free}) AND ended_at IS NULL AND lease_until < {NOW}"
-        )
-        rows.execute(text(statement), {"id": id})
-    return ended
+        rows.execute(lapse, {"id": id})
+    return written
 
 
 def adopt(rows: Connection, me: str, most: int) -> list[Adopted]:

@@ -121,11 +121,6 @@ async def test_an_end_that_cannot_be_written_is_not_answered_and_not_sent_again(
         assert (await task).status == 202
         while len(world.clock.slept) < tries + 4:
             await asyncio.sleep(0.01)
-    for _ in range(20):
-        await asyncio.sleep(0)
-    writer._raw.execute("PRAGMA query_only=OFF")
-    again = await bot.run("toy.mail.send", value, key="k1")
-    assert again.code == "idempotency_in_progress"
     assert world.applied() == ["POST /mails"]
     await world.crash()
     await world.start()
@@ -135,6 +130,25 @@ async def test_an_end_that_cannot_be_written_is_not_answered_and_not_sent_again(
             break
         await asyncio.sleep(0.01)
     assert found["status"] == "outcome_unknown"
+    assert world.applied() == ["POST /mails"]
+
+
+async def test_an_end_that_was_given_up_is_written_when_the_disk_is_back(world: World, bot: Caller) -> None:
+    stop = world.valve.stop("POST", "/mails", "after")
+    value = {"to": ["a@acme.example"]}
+    task = asyncio.create_task(bot.run("toy.mail.send", value, key="k1"))
+    await stop.arrived.wait()
+    writer = world.gateway.database._writer
+    assert writer is not None
+    writer._raw.execute("PRAGMA query_only=ON")
+    stop.release()
+    assert (await task).code == "state_unavailable"
+
+    writer._raw.execute("PRAGMA query_only=OFF")
+
+    while (again := await bot.run("toy.mail.send", value, key="k1")).code == "idempotency_in_progress":
+        await asyncio.sleep(0.01)
+    assert (again.status, again.body["replayed"]) == (200, True)
     assert world.applied() == ["POST /mails"]
 
 

@@ -344,3 +344,70 @@ def _kill(database: PostgresDatabase) -> None:
     database._renewing.cancel()
     database._unlock()
     database.ready = False
+
+
+async def test_a_fenced_writer_whose_connection_breaks_leaves_nobody_waiting(server: Server) -> None:
+    ledger = await server.ledger()
+    before = ledger.writer
+    await server.rows("UPDATE writers SET ended_at=$1 WHERE id=$2", AT, before)
+    server.proxy.cut_before = b"UPDATE writers SET ended_at="
+
+    with pytest.raises(StateUnavailable):
+        await asyncio.wait_for(ledger.commit(Record(call=call("call_1", before))), 5)
+    with pytest.raises(StateUnavailable):
+        await asyncio.wait_for(ledger.commit(Record(call=call("call_2", before))), 5)
+
+    assert server.proxy.cuts == 1
+    assert ledger.writer != before
+    assert await server.rows("SELECT id FROM calls") == []
+    assert isinstance(await ledger.commit(Record(events=[event(1)])), Written)
+
+
+async def test_what_waits_when_its_writer_is_fenced_is_not_begun_in_the_name_of_one_that_has_ended(
+    server: Server,
+) -> None:
+    ledger = await server.ledger()
+    before = ledger.writer
+    await server.rows("UPDATE writers SET ended_at=$1 WHERE id=$2", AT, before)
+    count = 600  # more than one batch
+
+    outcomes = await asyncio.gather(
+        *(ledger.commit(Record(call=call(f"call_{n:03d}", before, key=f"k{n}"))) for n in range(count)),
+        return_exceptions=True,
+    )
+
+    assert all(isinstance(outcome, StateUnavailable) for outcome in outcomes)
+    assert await server.rows("SELECT id FROM calls") == []
+
+
+async def test_a_writer_that_stands_still_at_a_commit_is_not_waited_for(server: Server) -> None:
+    still, other = await server.ledger(), await server.ledger()
+    assert still._renewing is not None
+    still._renewing.cancel()
+    await still.commit(Record(call=call("call_1", still.writer)))
+    await server.rows("UPDATE writers SET lease_until=$1 WHERE id=$2", AT, still.writer)
+    holding = await asyncpg.connect(postgres.url_of(server.name))
+    await holding.execute("BEGIN")
+    await holding.execute("SELECT 1 FROM writers WHERE id=$1 FOR UPDATE", still.writer)
+
+    assert await asyncio.wait_for(other.adopt(), 5) == []
+    await holding.close()
+    assert [adopted.call for adopted in await other.adopt()] == ["call_1"]
+
+
+async def test_a_transaction_that_stands_still_gives_its_locks_back_before_others_lose_their_lease(
+    server: Server,
+) -> None:
+    ledger = await server.ledger()
+    ((timeout,),) = [tuple(row) for row in await ledger._wire.fetch("SHOW idle_in_transaction_session_timeout")]
+
+    assert timeout == "5s"
+    await ledger._wire.execute("SET idle_in_transaction_session_timeout = 50")
+    await ledger._wire.execute("BEGIN")
+    await asyncio.wait_for(_until_closed(ledger._wire), 5)
+    assert isinstance(await ledger.commit(Record(events=[event(1)])), Written)
+
+
+async def _until_closed(wire: Any) -> None:
+    while not wire.is_closed():
+        await asyncio.sleep(0.01)

@@ -1,0 +1,1 @@
+"""Chaos with two replicas: they, PostgreSQL, Redis, Vault and the vendors fail, in turn and at once."""
