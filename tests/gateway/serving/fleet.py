@@ -203,8 +203,14 @@ class Fleet:
         """Return a call once it has ended, and it is known how."""
         async with within(seconds, lambda: "\n".join(one.log.read_text()[-2000:] for one in self.processes)):
             while True:
-                _, body, _ = await self.ask("GET", f"{url}/v1/calls/{call}?wait=1", bearer=bearer)
-                if body.get("status") not in {"running", "queued", "pending_approval", "outcome_unknown"}:
+                status, body, _ = await self.ask("GET", f"{url}/v1/calls/{call}?wait=1", bearer=bearer)
+                # 503: on a busy machine the control plane may not have been looked at for a second.
+                if status != 503 and body.get("status") not in {
+                    "running",
+                    "queued",
+                    "pending_approval",
+                    "outcome_unknown",
+                }:
                     return body
                 await asyncio.sleep(0.05)
 
