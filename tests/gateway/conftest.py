@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from connectors.github.simulator import GitHubSimulator
 from tests.gateway import postgres
@@ -82,6 +83,14 @@ def arrange() -> Callable[[GitHubSimulator], dict[str, dict[str, Any]]]:
     from connectors.github.simulator.cases import arrange as found
 
     return found
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Leave logs configured as they were: a command that is run in this process configures them for itself."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True)
