@@ -131,6 +131,7 @@ class Recovery:
     async def _round(self, calls: list["_Left"]) -> list["_Left"]:
         if calls and not await self._may_settle():
             return calls
+        calls = sorted(calls, key=lambda left: left.adopted.status != "queued")  # these need no look at a vendor
         slots = asyncio.Semaphore(_PARALLEL)
 
         async def one(left: _Left) -> bool:

@@ -125,7 +125,7 @@ async def test_the_source_starts_no_more_and_says_where_it_went(empty_database: 
     await world.stop()
     await moved(world, empty_database)
     with pytest.raises(NotSetUp, match=f"was moved to 127.0.0.1:5432/{empty_database}"):
-        await _production(world.settings)
+        await _production(world.settings, None)
     with pytest.raises(NotMoved, match="was finished"):
         await give_up(at_target(world, empty_database), world.home)
     assert (await moved(world, empty_database)).rows == {}
@@ -194,7 +194,7 @@ async def test_a_move_that_ends_at_any_step_goes_on_and_ends_whole(
             if attempts > 2:  # past the first steps nobody may serve either side
                 for refused in (world.settings, settings):
                     with pytest.raises(NotSetUp, match="being moved"):
-                        await _production(refused)
+                        await _production(refused, None)
         else:
             break
 

@@ -1,7 +1,10 @@
 """One refresh at a time across replicas over one Vault: the marker holds by check-and-set, whatever dies where."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -9,6 +12,7 @@ import respx
 from credentials import Credential, Road, Target, Tokens, VaultStore, Where
 from credentials.renewal import Renewals
 
+from connectors.sdk import OAuthUser
 from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable
 from tests.credentials.standins import OAUTH, TARGET, TOKEN_URL, Clock
 from tests.credentials.vault.ground import Ground
@@ -275,3 +279,71 @@ async def test_a_connection_that_is_erased_during_its_refresh_stays_erased(
     with pytest.raises(ConnectionUnhealthy, match="no credential"):
         await replica(ground, clock).token_for(target, method=OAUTH)
     assert await admin.get(target.where) is None
+
+
+class Lenient(Vendor):
+    """A vendor that takes the token before the last one again for a while, and answers with the same pair."""
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        token = dict(part.split("=") for part in request.content.decode().split("&"))["refresh_token"]
+        if token == f"r{self.current - 1}":
+            self.presented.append(token)
+            pair = {"access_token": f"a{self.current}", "refresh_token": f"r{self.current}", "expires_in": 3600}
+            return httpx.Response(200, json=pair)
+        return await super().__call__(request)
+
+
+# Where a process dies: at its first or second write, before or after Vault has applied it, or while the vendor answers.
+DEATHS = {
+    "before the marker": (1, False),
+    "after the marker": (1, True),
+    "while sending": (0, False),
+    "before the pair is kept": (2, False),
+    "after the pair is kept": (2, True),
+}
+# Ten cases of each make 200 with 20; every run does a few.
+ROUNDS = int(os.environ.get("GATEHOUSE_TESTS_DEATHS", "2"))
+
+
+@pytest.mark.parametrize("kind", [Vendor, Lenient])
+@pytest.mark.parametrize("step", DEATHS)
+async def test_deaths_at_each_step_lose_no_connection_that_the_vendors_rules_let_survive(
+    ground: Ground, clock: Clock, respx_mock: respx.MockRouter, kind: type[Vendor], step: str
+) -> None:
+    method = replace(OAUTH, refresh_grace=timedelta(minutes=10) if kind is Lenient else None)
+    survives = kind is Lenient or step in {"before the marker", "after the pair is kept"}
+    number, after = DEATHS[step]
+    for round_ in range(ROUNDS):
+        vendor = kind()
+        respx_mock.post(TOKEN_URL).mock(side_effect=vendor)
+        where = ground.where(f"conn_{round_}")
+        target = Target(where=where, title="Git", api_root=TARGET.api_root, origin=TARGET.origin)
+        fields = {"access_token": "a1", "refresh_token": "r1", "client_id": "id", "expires_at": clock.now.isoformat()}
+        await ground.store().put(target.where, Credential("oauth", fields), expected=0)
+
+        await perish(ground, clock, vendor, target, method, number, after=after)
+
+        if survives:
+            assert (await replica(ground, clock).token_for(target, method=method)).value == "a2"
+        else:
+            with pytest.raises(ConnectionUnhealthy, match="never finished"):
+                await replica(ground, clock).token_for(target, method=method)
+            assert vendor.presented in ([], ["r1"]), "it was not presented again"
+
+
+async def perish(
+    ground: Ground, clock: Clock, vendor: Vendor, target: Target, method: OAuthUser, number: int, *, after: bool
+) -> None:
+    """Begin a refresh and die in it."""
+
+    async def dies() -> None:
+        raise Killed
+
+    if number == 0:
+        vendor.before = dies
+    renewals = Renewals(
+        Dying(ground.store(), number, after=after), Road(), clock=clock, sleep=clock.sleep, owner="dead"
+    )
+    with pytest.raises(Killed):
+        await renewals.current(target, method, None)
+    vendor.before = None

@@ -251,6 +251,31 @@ async def test_a_lapsed_lease_lets_calls_be_taken_over_and_proves_nothing(server
         await silent.commit(Record(events=[event(1)]))
 
 
+async def test_a_writer_that_was_stopped_in_a_transaction_keeps_nobody_from_writing(server: Server) -> None:
+    stopped, lively = await server.ledger("one"), await server.ledger("two")
+    await lively.commit(Record(call=call("call_1", stopped.writer)))
+    assert stopped._renewing is not None
+    stopped._renewing.cancel()
+    await server.rows("UPDATE writers SET lease_until='2020' WHERE id=$1", stopped.writer)
+    holding = await asyncpg.connect(postgres.url_of(server.name))  # as the stopped process would
+    await holding.execute("BEGIN")
+    await holding.execute("SELECT 1 FROM writers WHERE id=$1 FOR UPDATE", stopped.writer)
+
+    async with asyncio.timeout(5):
+        assert await lively.adopt() == []
+        assert await lively.commit(Record(events=[event(1)])) == Written()
+
+    await holding.execute("ROLLBACK")
+    await holding.close()
+    assert [one.call for one in await lively.adopt()] == ["call_1"]
+
+
+async def test_the_database_ends_a_writer_s_transaction_that_does_not_go_on(server: Server) -> None:
+    ledger = await server.ledger()
+
+    assert await ledger._wire.fetchval("SHOW idle_in_transaction_session_timeout") == "5s"
+
+
 async def test_an_end_on_another_host_is_not_proved_by_a_lock_that_is_not_there(server: Server) -> None:
     far, here = await server.ledger("far"), await server.ledger("here")
     await far.commit(Record(call=call("call_1", far.writer)))

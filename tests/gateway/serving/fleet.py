@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import orjson
 from aiohttp import ClientSession
 
@@ -199,13 +200,27 @@ class Fleet:
         return status, body
 
     async def ended(self, url: str, call: str, *, bearer: str = "", seconds: float = 30) -> Any:
-        """Return a call once it has ended."""
+        """Return a call once it has ended, and it is known how."""
         async with within(seconds, lambda: "\n".join(one.log.read_text()[-2000:] for one in self.processes)):
             while True:
-                _, body, _ = await self.ask("GET", f"{url}/v1/calls/{call}?wait=1", bearer=bearer)
-                if body.get("status") not in {"running", "queued", "pending_approval"}:
+                status, body, _ = await self.ask("GET", f"{url}/v1/calls/{call}?wait=1", bearer=bearer)
+                # 503: on a busy machine the control plane may not have been looked at for a second.
+                if status != 503 and body.get("status") not in {
+                    "running",
+                    "queued",
+                    "pending_approval",
+                    "outcome_unknown",
+                }:
                     return body
                 await asyncio.sleep(0.05)
+
+    async def rows(self, statement: str) -> list[Any]:
+        """Return what a query of the ledger gives."""
+        connection = await asyncpg.connect(postgres.url_of(self.database))
+        try:
+            return [tuple(row) for row in await connection.fetch(statement)]
+        finally:
+            await connection.close()
 
     def effects(self) -> list[str]:
         """Return what was changed at the vendor, as `METHOD path`."""

@@ -24,6 +24,7 @@ from gateway.freeze import Freezes
 from gateway.freshness import Freshness
 from gateway.installation import Derived, load_master_key
 from gateway.ledger.bodies import Bodies
+from gateway.ledger.wrapping import MasterKeyWrapper
 from gateway.state.address import parse_redis_url
 from gateway.state.messages import CHANGED, Messages
 from gateway.state.redis_client import RedisClient
@@ -67,9 +68,9 @@ async def beside(
     """Run a second replica over the world's ledger."""
     derived, database = Derived.of(load_master_key(world.settings, world.home)), Beside(world.home.ledger)
     freshness = Freshness(monotonic, alone=False)
-    freezes, bodies = Freezes(freshness), Bodies(derived.bodies)
+    freezes, bodies = Freezes(freshness), Bodies()
     directory = Directory(database, freezes, SystemClock(), derived.credentials_digest)
-    keys = DataKeys(database, bodies, SystemClock())
+    keys = DataKeys(database, bodies, MasterKeyWrapper(derived.bodies), SystemClock())
     generation = Generation(database, freshness, [keys.load, directory.refresh], monotonic)
     task = asyncio.create_task(generation.follow(lambda: well))
     other = Other(database, freezes, directory, bodies, freshness, generation)
