@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ _COLUMNS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, run, print."""
     given = _arguments(arguments)
+    # Whoever ends this run must not leave its servers behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=given.json)
     if not console.is_terminal:
         console = Console(stderr=given.json, width=150)
