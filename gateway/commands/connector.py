@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -14,9 +14,7 @@ from rich.table import Table
 
 from connectors.sdk import Connector
 from connectors.sdk.contract import TierReport
-
-if TYPE_CHECKING:
-    from gateway.recorder import Wanted
+from gateway.commands import connector_record
 
 app = typer.Typer(no_args_is_help=True, help="Connectors: their contract, their page.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -26,6 +24,9 @@ Name = Annotated[str | None, typer.Argument(help="The connector.")]
 def register(to: typer.Typer) -> None:
     """Add the group."""
     to.add_typer(app, name="connector")
+
+
+connector_record.register(app)
 
 
 @app.command("list")
@@ -93,51 +94,6 @@ def new_connector(
     for path in written:
         typer.echo(str(path))
     typer.echo(f'\nAdd "{name}" to SHIPPED in gateway/registry.py, then: gatehouse connector check {name}')
-
-
-@app.command("record")
-def record_connector(
-    name: Annotated[str, typer.Argument(help="The connector.")],
-    connection: Annotated[str, typer.Option(help="Address of the account, such as https://acme.zendesk.com.")],
-    calls: Annotated[Path, typer.Option(help='What to run: a JSON list of {"action": ..., "input": {...}}.')],
-    method: Annotated[str, typer.Option(help="How the account proves itself: token, oauth, app.")] = "token",
-    credential_file: Annotated[
-        Path | None, typer.Option("--credential-file", help="Credential as a JSON object; - is stdin.")
-    ] = None,
-    field: Annotated[list[str] | None, typer.Option("--field", help="A field that is no secret: name=value.")] = None,
-    secret: Annotated[
-        list[str] | None, typer.Option("--secret", help="A field to ask for, or read from stdin; by default token.")
-    ] = None,
-    writes: Annotated[bool, typer.Option("--writes", help="Run calls that change something, too.")] = False,
-    into: Annotated[Path | None, typer.Option(help="The folder; tests/connectors/NAME/recorded by default.")] = None,
-) -> None:
-    """Record what a real account answers, redacted, as fixtures that the tests replay."""
-    from gateway import recorder
-    from gateway.commands.client import CommandFailed
-    from gateway.commands.said import credential
-    from gateway.serve import configure_logs
-
-    configure_logs("error")
-    known = _known()
-    try:
-        if name not in known:
-            raise recorder.CannotRecord(f"name one of {', '.join(known)}")
-        wanted = _calls(calls)
-        given = credential(credential_file, field, secret)
-        account = recorder.RealAccount(method, given, connection.rstrip("/"))
-        recording = asyncio.run(recorder.record(known[name], account, wanted, writes=writes))
-    except (recorder.CannotRecord, CommandFailed) as error:
-        typer.echo(f"gatehouse: {error}", err=True)
-        raise typer.Exit(2) from error
-    for path in recorder.write(recording, into or Path("tests") / "connectors" / name / "recorded"):
-        typer.echo(str(path))
-    replaced = ", ".join(f"{count} {kind}" for kind, count in sorted(recording.replaced.items()))
-    typer.echo(f"\nReplaced: {replaced or 'nothing'}.")
-    typer.echo(f"Kept, because the connector's source has these words: {', '.join(recording.kept) or 'none'}.")
-    for reason in recording.left_out:
-        typer.echo(f"Left out: {reason}", err=True)
-    if recording.left_out:
-        raise typer.Exit(1)
 
 
 @app.command("docs")
@@ -213,23 +169,6 @@ class _Step:
     def __call__(self, done: int, total: int) -> None:
         """Say how far it is."""
         self._bar.update(self._task, completed=done, total=total)
-
-
-def _calls(path: Path) -> "list[Wanted]":
-    """Read what to record. Raises `CannotRecord`."""
-    from pydantic import BaseModel, TypeAdapter, ValidationError
-
-    from gateway.recorder import CannotRecord, Wanted
-
-    class Call(BaseModel):
-        action: str
-        input: dict[str, Any]
-
-    try:
-        read = TypeAdapter(list[Call]).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CannotRecord(f'{path} is no JSON list of {{"action": ..., "input": {{...}}}}') from error
-    return [Wanted(one.action, one.input) for one in read]
 
 
 def _known() -> Mapping[str, Connector]:

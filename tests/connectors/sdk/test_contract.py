@@ -78,6 +78,10 @@ class Bare(Input):
     number: int = Field(ge=1)
 
 
+class AnyBox(good.PageQuery):
+    box: str = Field(max_length=40, description="Name of the box.")
+
+
 class Loose(Input):
     model_config = ConfigDict(extra="ignore", strict=True)
     number: int = Field(ge=1, description="The note's number.")
@@ -245,6 +249,12 @@ BREAKAGES = [
         {"resource": Resource("{box}", canonical=lambda identity: "zz-elsewhere")},
     ),
     Breakage("aliases", LIST, "let `canonical` know it", {"resource": Resource("{box}")}),
+    Breakage(
+        "aliases",
+        LIST,
+        "join only what the vendor takes for the same",
+        {"input": AnyBox, "resource": Resource("{box}", canonical=lambda identity: identity.lower().strip(" ."))},
+    ),
     Breakage(
         "oversize", NEW, "instead of malformed_request", patch=lambda p: p.setattr(gateway.body, "MAX_DEPTH", 1000)
     ),

@@ -16,6 +16,12 @@ from gateway.registry import SHIPPED
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the process's logs alone: a command sets them up for a process of its own."""
+    monkeypatch.setattr("gateway.serve.configure_logs", lambda level: None)
+
+
 async def run(*words: str, stdin: str | None = None) -> Result:
     app = typer.Typer()
     register(app)

@@ -95,7 +95,7 @@ class ToysSimulator(Simulator):
         return found
 
     def check_box(self, call: Call) -> None:
-        if call.values["box"].lower().rstrip("-") != "team":
+        if call.values["box"].lower() not in {"team", "team."}:
             raise Refusal(self.broken(404))
 
 
