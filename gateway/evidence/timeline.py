@@ -113,8 +113,9 @@ def _events(
 ) -> list[tuple[int, str, str, str, str, bytes]]:
     rows = connection.execute(
         text(
-            "SELECT seq, id, at, type, call, body FROM events WHERE run=:run AND seq>:after AND tenant=:tenant"
-            " AND environment=:environment ORDER BY seq LIMIT :limit"
+            # The second condition lets the index of events that have a run serve, whatever the plan knows of the first.
+            "SELECT seq, id, at, type, call, body FROM events WHERE run=:run AND run != '' AND seq>:after"
+            " AND tenant=:tenant AND environment=:environment ORDER BY seq LIMIT :limit"
         ),
         {"run": run, "after": after, "tenant": tenant, "environment": environment, "limit": limit},
     )

@@ -427,3 +427,43 @@ async def test_a_driver_that_lost_its_place_is_a_connection_that_broke(server: S
 
     assert isinstance(await ledger.commit(Record(events=[event(2)])), Written)
     assert await server.rows("SELECT id FROM events ORDER BY number") == [(event(1).id,), (event(2).id,)]
+
+
+LOOK_UPS = {
+    "a claim": (
+        "SELECT call, digest FROM claims WHERE tenant='t-7' AND environment='prod' AND agent='agt' AND key='k77'"
+        " AND (expires_at IS NULL OR expires_at > '2026-01-01T00:00:00.000Z')"
+    ),
+    "a run's timeline": (
+        "SELECT seq, id, at, type, call, body FROM events WHERE run='run_77' AND seq>0 AND tenant='t-7'"
+        " AND environment='prod' AND run <> '' ORDER BY seq LIMIT 50"
+    ),
+    "what is open": (
+        "SELECT id FROM calls WHERE status IN ('queued','running','pending_approval','outcome_unknown') LIMIT 50"
+    ),
+    "the calls of an environment": (
+        "SELECT id FROM calls WHERE tenant='t-7' AND environment='prod' ORDER BY id DESC LIMIT 50"
+    ),
+}
+FILLED = (
+    "INSERT INTO claims (tenant, environment, agent, key, call, digest, expires_at) SELECT 't-' || n % 100, 'prod',"
+    " 'agt', 'k' || n, 'call_' || n, 'd', '2099-01-01T00:00:00.000Z' FROM generate_series(1, 20000) n",
+    "INSERT INTO events (id, tenant, environment, run, call, type, at, body, hash, writer, number) SELECT 'evt_' || n,"
+    " 't-' || n % 100, 'prod', 'run_' || n % 2000, '', 'note', '', '', '', 'w', n FROM generate_series(1, 20000) n",
+    "INSERT INTO calls (id, tenant, environment, agent, run, action, status, created_at) SELECT 'call_' || n,"
+    " 't-' || n % 100, 'prod', 'agt', 'run', 'toy.do', 'succeeded', '' FROM generate_series(1, 20000) n",
+    "ANALYZE",
+)
+
+
+@pytest.mark.parametrize("what", LOOK_UPS)
+async def test_hot_look_ups_go_by_an_index_however_much_is_stored(server: Server, what: str) -> None:
+    for statement in FILLED:
+        await server.rows(statement)
+
+    plan = "\n".join(row[0] for row in await server.rows(f"EXPLAIN {LOOK_UPS[what]}"))
+
+    assert "Index" in plan, plan
+    assert "Seq Scan on calls_rest" not in plan, plan
+    assert "Seq Scan on events_rest" not in plan, plan
+    assert "Seq Scan on claims" not in plan, plan
