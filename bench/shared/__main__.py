@@ -19,7 +19,7 @@ from bench.shared.stored import fill
 from bench.speed.home import install
 from bench.speed.load import Request
 from bench.speed.measure import BODY_CREATE, BODY_GET, READ, WRITE, Target, Turns, running, take
-from bench.speed.target import start_gateway, start_module
+from bench.speed.target import children_of, start_gateway, start_module
 
 _FILE = Path(__file__).parents[1] / "shared.json"
 _WIDTH = 32
@@ -58,10 +58,15 @@ def _measure(given: argparse.Namespace, note: Any) -> dict[str, Any]:
         bare = stack.enter_context(running(start_module("bench.speed.bare", upstream.url)))
         installed = install(folder / "home", upstream.url, more=under.settings)
         gateway = stack.enter_context(running(start_gateway(installed.home, upstream.url, under.environment)))
+        two = stack.enter_context(
+            running(start_gateway(installed.home, upstream.url, {**under.environment, "GATEHOUSE_WORKERS": "2"}))
+        )
+        two.children = children_of(two.process.pid)
         targets = [
             Target("bare", bare, Request(READ, BODY_GET)),
             Target("read", gateway, Request(READ, BODY_GET, installed.keys)),
             Target("write", gateway, Request(WRITE, BODY_CREATE, installed.keys, fresh_keys=True)),
+            Target("write, 2 workers", two, Request(WRITE, BODY_CREATE, installed.keys, fresh_keys=True)),
         ]
         shown = {"empty": _rounds(targets, under, given, note, "empty")}
         if given.calls:
@@ -82,7 +87,13 @@ def _rounds(
             note(f"{label}: {target.name}, round {turn}")
             commits, commands = under.commits(), under.commands()
             taken = turns[target.name] if turn else Turns()
-            take(taken, target, _WIDTH, given.seconds, f"{label}-{turn}")
+            take(
+                taken,
+                target,
+                _WIDTH,
+                given.seconds,
+                f"{label}-{turn}-{target.name[-9:]}".replace(" ", "-").replace(",", ""),
+            )
             requests = max(taken.samples[_WIDTH][-1].requests, 1)
             if turn:
                 counted[target.name]["commits"].append((under.commits() - commits) / requests)
@@ -132,6 +143,7 @@ def _goals(shown: Mapping[str, Any]) -> list[str]:
         ("write, CPU", write["cpu_us"] / bare["cpu_us"], 2.8, "x bare"),
         ("commits for a write", write["commits_a_call"], 2.0, ""),
         ("Redis trips a call", write["redis_a_call"], 0.1, ""),
+        ("2 workers, CPU of one", shown["empty"]["write, 2 workers"]["cpu_us"] / write["cpu_us"], 1.2, "x"),
     ]
     if "full" in shown:
         for name in ("read", "write"):

@@ -79,6 +79,11 @@ def start_gateway(home: Path, collector: str, settings: Mapping[str, str] | None
     return Running(process, url, time.monotonic() - began)
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def start_nginx(folder: Path, upstream: str) -> Running | None:
     """Start nginx with one worker as a proxy, where it is installed."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -95,8 +100,7 @@ def start_nginx(folder: Path, upstream: str) -> Running | None:
     )
     _wait_ready(process, f"http://127.0.0.1:{port}/", began)
     started = time.monotonic() - began
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return Running(process, f"http://127.0.0.1:{port}", started, [int(child) for child in children])
+    return Running(process, f"http://127.0.0.1:{port}", started, children_of(process.pid))
 
 
 _NGINX = """daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;
