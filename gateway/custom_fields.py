@@ -44,13 +44,15 @@ class Known:
 
     def schema(self) -> dict[str, Any]:
         """Return JSON Schema of the object that holds the values."""
-        properties = {
-            key: {**self.adapter(key).json_schema(), "title": plain_label(one.label)}
-            for key, one in self.fields.items()
-        }
+        properties: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
+        for key, one in self.fields.items():
+            schema = self.adapter(key).json_schema()
+            shared |= schema.pop("$defs", {})  # references go from the root
+            properties[key] = {**schema, "title": plain_label(one.label)}
         required = [key for key, one in self.fields.items() if one.required]
         return {"type": "object", "properties": properties, "additionalProperties": False} | (
-            {"required": required} if required else {}
+            ({"required": required} if required else {}) | ({"$defs": shared} if shared else {})
         )
 
 

@@ -3,11 +3,14 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.jira import jira
 from connectors.jira.custom_field import type_of
+from connectors.sdk import CustomField
 from gateway.contract import bench_of
+from gateway.custom_fields import Known
 
 _RICH = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
 
@@ -84,3 +87,15 @@ async def test_every_issue_of_a_batch_is_checked() -> None:
             "/issues/1/custom_fields/customfield_10012"
         ] * len(refused.body["errors"])
         assert bench.simulator.applied == []
+
+
+def test_the_schema_of_all_kinds_of_fields_holds_together() -> None:
+    kinds = [("option",), ("array", "option"), ("string", None, _RICH), ("user",), ("number",), ("sd-approvals",)]
+    fields = {f"f{n}": CustomField(f"f{n}", "A field", type_of(*kind)) for n, kind in enumerate(kinds)}
+    schema = Known(fields, 0.0).schema()
+
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+
+    validator.validate({"f0": "High", "f1": ["A", {"id": "1"}], "f2": "*text*", "f3": "5b10", "f4": 2, "f5": [{}]})
+    assert not validator.is_valid({"f4": "two"})
