@@ -51,6 +51,12 @@ TRY_AGAIN = (
 )
 
 
+# What these connections do goes by keys. A plan that was made while the tables were empty reads them whole, and is kept
+# until somebody analyses them: seen as 2.4 times fewer writes a second.
+_KEYED = frozenset({"gatehouse-writer", "gatehouse-lookup"})
+_BY_KEY = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+
+
 async def connect(terms: Terms, application: str, idle_seconds: float = _IDLE_SECONDS) -> Any:
     """Return a new connection. What takes too long is ended by the server: a statement, or a transaction left alone."""
     statement = str(int(terms.statement_seconds * 1000))
@@ -65,6 +71,7 @@ async def connect(terms: Terms, application: str, idle_seconds: float = _IDLE_SE
             "lock_timeout": statement,
             "idle_in_transaction_session_timeout": str(int(idle_seconds * 1000)),
             "jit": "off",
+            **(_BY_KEY if application in _KEYED else {}),
         },
     )
 
