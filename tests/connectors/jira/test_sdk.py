@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 import trustme
 from jira import JIRA
 from jira.exceptions import JIRAError
@@ -172,3 +173,26 @@ async def test_it_talks_tls_at_the_gateways_root_to_a_simulator_with_a_certifica
 
     assert url.startswith("https://127.0.0.1:")
     assert name == "Agent"
+
+
+async def test_a_refreshed_token_reads_through_the_sdk(simulator: JiraSimulator) -> None:
+    given = simulator.consent().credential
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": given["client_id"],
+        "client_secret": given["client_secret"],
+        "refresh_token": given["refresh_token"],
+    }
+
+    def work() -> tuple[str, str]:
+        answer = requests.post(f"{simulator.url}/oauth/token", json=form, timeout=10)
+        assert answer.status_code == 200, answer.text
+        renewed = answer.json()
+        root = f"{simulator.url}/ex/jira/{CLOUD_ID}"
+        hub = JIRA(server=root, token_auth=renewed["access_token"], max_retries=0, options={"check_update": False})
+        made = hub.create_issue(fields={"project": "OPS", "summary": "Renewed", "issuetype": {"name": "Bug"}})
+        return renewed["refresh_token"], hub.issue(made.key).fields.summary
+
+    refresh_token, summary = await asyncio.to_thread(work)
+    assert summary == "Renewed"
+    assert refresh_token != given["refresh_token"]

@@ -181,3 +181,29 @@ async def test_it_sees_how_long_a_used_up_limit_makes_it_wait(vendor: ZendeskSim
 
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+
+async def test_a_refreshed_token_reads_and_the_old_pair_is_dead(
+    vendor: ZendeskSimulator, client: Any, tmp_path: Path
+) -> None:
+    given = vendor.consent().credential
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": given["client_id"],
+        "client_secret": given["client_secret"],
+        "refresh_token": given["refresh_token"],
+    }
+
+    def work() -> None:
+        bundle = str(tmp_path / "authority.pem")
+        api = client(oauth_token=given["access_token"])
+        list(api.users())
+        answer = requests.post(f"{vendor.url}/oauth/tokens", json=form, verify=bundle, timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert list(client(oauth_token=answer.json()["access_token"]).users())
+        with pytest.raises(APIException):
+            list(client(oauth_token=given["access_token"]).users())
+        again = requests.post(f"{vendor.url}/oauth/tokens", json=form, verify=bundle, timeout=10)
+        assert again.status_code in (400, 401)
+
+    await asyncio.to_thread(work)
