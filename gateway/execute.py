@@ -21,7 +21,7 @@ from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.idempotency import Idempotency
 from gateway.journal import AlreadySettled, Journal
-from gateway.reconcile import Reconciler, Settled
+from gateway.reconcile import Reconciler, Settled, Unread
 from gateway.upstream.destination import url_of
 from gateway.upstream.recording import request_data
 from gateway.upstream.road import EffectUnanswered, Road, Trip
@@ -203,7 +203,10 @@ class Executor:
         """An effect's answer could not be used: return what is found at the vendor, else raise the error."""
         if trip.handed_over:
             answers = self.answering(judged, trip, recorded=False)
-            found = await self._reconciler.look(judged.typed, judged.rendered.api, answers)
+            try:
+                found = await self._reconciler.look(judged.typed, judged.rendered.api, answers, until=trip.deadline)
+            except Unread:
+                raise error from None
             if found is not None:
                 return found
         raise error

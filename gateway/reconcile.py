@@ -11,16 +11,18 @@ from typing import Any
 
 from connectors.sdk import Native, NaturalKey, Reconcile, Safe
 from connectors.sdk.drive import drive
-from connectors.sdk.errors import ActionError, OutcomeUnknown, UpstreamInvalidResponse
+from connectors.sdk.errors import ActionError, BadAnswer, OutcomeUnknown, UpstreamInvalidResponse
 from connectors.sdk.exchange import Asked, Request, Response
 from gateway.call import Judged, Typed
 from gateway.upstream.road import EffectUnanswered, Road, Trip
 
 _LOOKS = (0.0, 0.3, 1.0)
+_LAGGING_LOOKS = (*_LOOKS, 2.0, 4.0, 8.0)  # an index lists what was applied some seconds later
 _REPEATS = (0.2, 0.5, 1.0, 2.0, *[4.0] * 12)
 _PAUSE = 2.0
 _MOST_PAUSES = 30
-_GRACE_SECONDS = 15.0
+# How long a vendor that cannot be read is asked again: a restart of anything between here and there takes less.
+_GRACE_SECONDS = 60.0
 
 Answers = Callable[[Asked], Awaitable[object]]
 Sleep = Callable[[float], Awaitable[None]]
@@ -33,6 +35,15 @@ class Settled(Exception):
         """Take the output."""
         super().__init__("settled")
         self.output = output
+
+
+class Unread(Exception):
+    """Whether the effect is there could not be read now, and may be readable later. `error` says why."""
+
+    def __init__(self, error: ActionError) -> None:
+        """Take what the read failed with."""
+        super().__init__(str(error))
+        self.error = error
 
 
 class Reconciler:
@@ -52,9 +63,8 @@ class Reconciler:
         if isinstance(strategy, Safe | Native | NaturalKey):
             return await self._again(judged, trip, request, lost, answers)
         if isinstance(strategy, Reconcile):
-            found = await self.look(judged.typed, judged.rendered.api, answers, looks=_LOOKS, until=trip.deadline)
-            if found is not None:
-                raise Settled(found)
+            looks = _LOOKS if strategy.consistent else _LAGGING_LOOKS
+            await self._settle_if_found(judged, trip, answers, lost, looks=looks)
         raise unknown(judged.typed, lost)
 
     async def look(
@@ -66,19 +76,19 @@ class Reconciler:
         looks: tuple[float, ...] = (0.0,),
         until: float = 0.0,
     ) -> Any:
-        """Read whether the effect is there. Returns the output, or None where it was not found or not readable.
+        """Read whether the effect is there. Returns the output, or None where it was not found or may not be read.
 
-        A read that fails because the vendor is not well is no look: it is repeated while `until` allows
-        (monotonic seconds). An `OutcomeUnknown` of the strategy goes to the caller: it saw that somebody else acted in
-        between, so nothing may be sent again.
+        A read that fails because the vendor, or what it takes to reach it, is not well is no look: it is repeated while
+        `until` allows (monotonic seconds), then `Unread` is raised. An `OutcomeUnknown` of the strategy goes to the
+        caller: it saw that somebody else acted in between, so nothing may be sent again.
         """
         strategy = typed.target.action.idempotency
         if not isinstance(strategy, Reconcile | NaturalKey):
             return None
-        readable = True
+        unread: ActionError | None = None
         for place, wait in enumerate((*looks, *[_PAUSE] * _MOST_PAUSES)):
-            if place >= len(looks) and (readable or self._monotonic() + wait >= until):
-                return None
+            if place >= len(looks) and (unread is None or self._monotonic() + wait >= until):
+                break
             if wait:
                 await self._sleep(wait)
             try:
@@ -86,12 +96,31 @@ class Reconciler:
             except OutcomeUnknown:
                 raise
             except ActionError as error:
-                readable = not error.retryable
+                unread = error if error.retryable or isinstance(error, BadAnswer) else None
                 continue
             if found is not None:
                 return found
-            readable = True
+            unread = None
+        if unread is not None:
+            raise Unread(unread)
         return None
+
+    async def _settle_if_found(
+        self,
+        judged: Judged,
+        trip: Trip,
+        answers: Answers,
+        lost: EffectUnanswered,
+        *,
+        looks: tuple[float, ...] = (0.0,),
+    ) -> None:
+        """Raise `Settled` where the effect is there, `OutcomeUnknown` where that cannot be read in time."""
+        try:
+            found = await self.look(judged.typed, judged.rendered.api, answers, looks=looks, until=trip.deadline)
+        except Unread as error:
+            raise unknown(judged.typed, lost) from error
+        if found is not None:
+            raise Settled(found)
 
     async def read(self, strategy: Reconcile | NaturalKey, judged: Judged, answers: Answers) -> Any:
         """Read whether the effect is there. Unlike `look` it raises where the read fails: that is not an absence."""
@@ -102,9 +131,7 @@ class Reconciler:
     ) -> Response:
         if isinstance(judged.target.action.idempotency, NaturalKey):
             # Somebody may have closed what the lost request made, and its key is free again: look before sending.
-            found = await self.look(judged.typed, judged.rendered.api, answers)
-            if found is not None:
-                raise Settled(found)
+            await self._settle_if_found(judged, trip, answers, lost)
         for wait in _REPEATS:
             if self._monotonic() + wait >= trip.deadline:
                 break
@@ -123,9 +150,7 @@ class Reconciler:
             if response.status >= 400:
                 await self._check_refusal(judged, lost, answers)
             return response
-        found = await self.look(judged.typed, judged.rendered.api, answers)
-        if found is not None:
-            raise Settled(found)
+        await self._settle_if_found(judged, trip, answers, lost)
         raise unknown(judged.typed, lost)
 
     async def _check_refusal(self, judged: Judged, lost: EffectUnanswered, answers: Answers) -> None:

@@ -37,13 +37,17 @@ from gateway.ledger.holding import HELD
 from gateway.ledger.writer import Adopted
 from gateway.looks import Looks
 from gateway.queue import Queue, Reopener
-from gateway.reconcile import Reconciler
+from gateway.reconcile import Reconciler, Unread
 from gateway.stored import StoredCall
 from gateway.upstream.road import EffectUnanswered
 
 _PARALLEL = 16
 _MOST_FAULTS = 5
-_PAUSE_SECONDS = 2.0
+# A vendor that cannot be read for so long leaves the outcome to an operator.
+_UNREAD_SECONDS = 900.0
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 2.0, 60.0
+# An index that lags lists what was applied within this time, or it may be as well that nothing was.
+_LAG_SECONDS = 30.0
 _HELD = "SELECT value FROM meta WHERE name=?"
 _LOOK_SECONDS = 1.0
 _log = structlog.get_logger("gatehouse.recovery")
@@ -135,6 +139,8 @@ class Recovery:
         slots = asyncio.Semaphore(_PARALLEL)
 
         async def one(left: _Left) -> bool:
+            if self._clock.monotonic() < left.not_before:
+                return False
             async with slots:
                 return await self._guarded(left)
 
@@ -175,15 +181,26 @@ class Recovery:
         opened: Opened | None = None
         try:
             opened = await self._reopener.reopen(stored)
-            if status == "outcome_unknown":
-                return await self._look_only(opened)
-            if not intents.count:
+            if status != "outcome_unknown" and not intents.count:
                 await self._end(opened, _never_sent())
                 return True
             judged = await self._pipeline.judge_again(opened)
-            await self._by_strategy(judged, intents, left)
+            try:
+                if status == "outcome_unknown":
+                    await self._look_only(judged)
+                else:
+                    await self._by_strategy(judged, intents, left)
+            finally:
+                judged.rendered.handler.close()
         except (Frozen, TryLater):
             return False
+        except Unread as unread:
+            now = self._clock.monotonic()
+            if now - left.since < _UNREAD_SECONDS:
+                left.rest(now)
+                return False
+            if status != "outcome_unknown":
+                await self._give_up(stored, opened, unread.error, sent=True)
         except AlreadySettled:
             return True
         except ActionError as error:
@@ -193,7 +210,7 @@ class Recovery:
         return True
 
     async def _by_strategy(self, judged: Judged, intents: "_Intents", left: "_Left") -> None:
-        """Settle a call with an open intent. Raises `TryLater` while the settle time runs."""
+        """Settle a call with an open intent. Raises `Unread` while the settle time runs."""
         strategy = judged.target.action.idempotency
         trip = self._executor.trip(judged.target)
         reading = self._executor.answering(judged, trip, recorded=False)
@@ -206,13 +223,11 @@ class Recovery:
         if self._may_repeat(strategy, intents):
             await self._check_decision(judged)
             await self._executor.send_again(judged, trip, lost)
+        elif isinstance(strategy, Reconcile) and self._clock.monotonic() - left.since < _patience(strategy):
+            raise Unread(TryLater("The vendor may still be applying what it received, or not list it yet."))
         elif left.adopted.proved and intents.count == 1 and isinstance(strategy, Reconcile) and strategy.consistent:
-            if self._clock.monotonic() - left.since < strategy.settle.total_seconds():
-                judged.rendered.handler.close()
-                raise TryLater("The vendor may still be applying what it received.")
             await self._again_if_absent(judged, strategy)
         else:
-            judged.rendered.handler.close()
             raise OutcomeUnknown(
                 f"{judged.target.action.name} was sent by a process that ended; whether it happened cannot be told.",
                 hint=f"Look at {judged.target.connector.title} first; an operator closes the call with its outcome.",
@@ -226,11 +241,7 @@ class Recovery:
 
     async def _check_decision(self, judged: Judged) -> None:
         """Sending again needs the permission of today. Raises like `Pipeline.check_decision`."""
-        try:
-            self._pipeline.check_decision(judged, await self._approvals.of_call(judged.call.id))
-        except ActionError:
-            judged.rendered.handler.close()
-            raise
+        self._pipeline.check_decision(judged, await self._approvals.of_call(judged.call.id))
 
     async def _again_if_absent(self, judged: Judged, strategy: Reconcile) -> None:
         """After the settle time: one read that must work; finding nothing permits a new send."""
@@ -242,17 +253,14 @@ class Recovery:
             await self._check_decision(judged)
             await self._executor.send_again(judged, trip, None)
 
-    async def _look_only(self, opened: Opened) -> bool:
+    async def _look_only(self, judged: Judged) -> None:
         """A call that was answered as unknown is never sent again; finding its effect still settles it."""
-        judged = await self._pipeline.judge_again(opened)
         trip = self._executor.trip(judged.target)
         found = await self._reconciler.look(
             judged.typed, judged.rendered.api, self._executor.answering(judged, trip, recorded=False)
         )
         if found is not None:
             await self._executor.settle_found(judged, trip, found)
-        judged.rendered.handler.close()
-        return True
 
     async def _give_up(self, stored: StoredCall, opened: Opened | None, error: ActionError, *, sent: bool) -> None:
         """End a call that recovery may not or cannot act on."""
@@ -272,6 +280,12 @@ class Recovery:
             return
 
 
+def _patience(strategy: Reconcile) -> float:
+    """Return for how many seconds finding nothing says nothing, and is looked into again."""
+    settle = strategy.settle.total_seconds()
+    return settle if strategy.consistent else min(settle, _LAG_SECONDS)
+
+
 def _never_sent() -> UpstreamUnavailable:
     return UpstreamUnavailable(
         "The gateway stopped before anything was sent; nothing was changed.",
@@ -284,12 +298,19 @@ def _never_sent() -> UpstreamUnavailable:
 class _Left:
     """A call that was taken over, and since when its sender cannot be sending any more (monotonic seconds).
 
-    `faults` counts how often settling it came upon a fault of ours.
+    `faults` counts how often settling it came upon a fault of ours; it rests until `not_before` (monotonic seconds).
     """
 
     adopted: Adopted
     since: float
     faults: int = 0
+    not_before: float = 0.0
+    pause: float = _PAUSE_SECONDS
+
+    def rest(self, now: float) -> None:
+        """Look again after a pause, and after a longer one each time: every look is recorded."""
+        self.not_before = now + self.pause
+        self.pause = min(self.pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

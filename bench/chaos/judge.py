@@ -26,7 +26,8 @@ class Verdict:
     ended_by_itself        a replica ended, and nobody had killed it
 
     `struck` counts what was done to the replicas and to what they stand on, `memory_mib` is the most that one of them
-    took, `growth_mib` what one of them grew by after it was warm.
+    took, `growth_mib` what one of them grew by after it was warm. `stories` are the recorded events of some that are
+    blamed, by their keys.
     """
 
     fault: str
@@ -50,6 +51,7 @@ class Verdict:
     seconds: float = 0.0
     ended: dict[str, int] = field(default_factory=dict[str, int])
     blamed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    stories: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @property
     def passed(self) -> bool:

@@ -123,6 +123,71 @@ async def test_an_unknown_outcome_is_settled_at_the_next_start_if_its_effect_sho
     assert (await world.verify()).intact
 
 
+@pytest.mark.parametrize("fault", ["500", "html", "reset_before"])
+@pytest.mark.parametrize("action", ["toy.copy.create", "toy.copy.queue"])
+async def test_a_vendor_that_cannot_be_read_keeps_a_call_open_until_it_can(
+    world: World, bot: Caller, action: str, fault: str
+) -> None:
+    call = await drop(world, bot, action, {"text": "x"}, "/copies")
+    world.toy.faults.add({"match": "GET /copies", "fault": fault, "times": 9})
+    await world.start()
+    found = await settled(bot, call)
+    assert (found["status"], found["output"]["text"]) == ("succeeded", "x")
+    assert world.reached().count("POST /copies") == 1
+    assert (await world.verify()).intact
+
+
+async def test_a_vendor_that_stays_unreadable_leaves_the_outcome_to_an_operator(world: World, bot: Caller) -> None:
+    call = await drop(world, bot, "toy.copy.create", {"text": "x"}, "/copies")
+    world.toy.faults.add({"match": "GET /copies", "fault": "html", "times": 1_000_000})
+    await world.start()
+    found = await settled(bot, call)
+    assert (found["status"], found["error"]["code"]) == ("outcome_unknown", "outcome_unknown")
+    assert sum(world.clock.slept) >= 900
+    assert world.reached().count("GET /copies") < 40
+    assert world.reached().count("POST /copies") == 1
+
+
+async def test_what_an_index_lists_only_later_is_looked_for_again(world: World, bot: Caller) -> None:
+    world.toy.copies_visible = False
+    call = await drop(world, bot, "toy.copy.queue", {"text": "x"}, "/copies")
+    await world.start()
+    while world.reached().count("GET /copies") < 2:
+        await asyncio.sleep(0)
+    world.toy.copies_visible = True
+    found = await settled(bot, call)
+    assert (found["status"], found["output"]["text"]) == ("succeeded", "x")
+    assert world.reached().count("POST /copies") == 1
+
+
+async def test_a_crash_while_the_settle_time_runs_starts_it_anew_and_sends_once(world: World, bot: Caller) -> None:
+    call = await drop(world, bot, "toy.copy.create", {"text": "x"}, "/copies", "before")
+    for _ in range(2):
+        world.clock.hold()
+        await world.start()
+        while not world.clock.held:
+            await asyncio.sleep(0.01)
+        await world.crash()
+        assert world.reached().count("POST /copies") == 0
+    world.clock.slept.clear()
+    world.clock.release()
+    await world.start()
+    assert (await settled(bot, call))["status"] == "succeeded"
+    assert sum(world.clock.slept) >= 5
+    assert world.reached().count("POST /copies") == 1
+    assert (await world.verify()).intact
+
+
+async def test_in_the_same_process_an_effect_is_looked_for_while_the_vendor_cannot_be_read(
+    world: World, bot: Caller
+) -> None:
+    world.toy.faults.add({"match": "POST /copies", "fault": "reset_after"})
+    world.toy.faults.add({"match": "GET /copies", "fault": "html", "times": 12})
+    reply = await bot.run("toy.copy.create", {"text": "x"}, key="k1")
+    assert reply.status == 200, reply.body
+    assert world.applied() == ["POST /copies"]
+
+
 async def test_a_vendors_key_is_not_trusted_outside_its_window(world: World, bot: Caller) -> None:
     call = await drop(world, bot, "toy.order.create", ORDER, "/orders")
     world.clock.forward(hours=25)

@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verdict in verdicts:
         for promise, who in verdict.blamed.items():
             console.print(f"[red]{verdict.fault}: {promise}[/red]: {', '.join(who[:10])}", highlight=False)
+        for key, events in verdict.stories.items():
+            console.print(key, *events, sep="\n  ", highlight=False, markup=False, soft_wrap=True)
     return 0 if all(verdict.passed for verdict in verdicts) else 1
 
 

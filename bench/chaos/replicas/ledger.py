@@ -19,11 +19,20 @@ from gateway.ledger.sqlite import SqliteDatabase
 from gateway.ledger.verify import Report, verify
 from gateway.settings import Settings
 
-_CALLS = "SELECT id, key, status, finished_at, owner FROM calls WHERE key LIKE :like"
+_CALLS = "SELECT id, key, status, owner FROM calls WHERE key LIKE :like"
 _SENT = (
     "SELECT e.id, e.call, e.body FROM events e JOIN calls c ON c.id = e.call"
     " WHERE e.type='upstream_request' AND c.key LIKE :like"
 )
+_ENDS = (
+    "SELECT e.id, e.call, e.at, e.body FROM events e JOIN calls c ON c.id = e.call"
+    " WHERE e.type='call_finished' AND c.key LIKE :like ORDER BY e.at DESC"
+)
+_STORY = (
+    "SELECT e.id, e.at, e.type, e.writer, e.body FROM events e JOIN calls c ON c.id = e.call"
+    " WHERE c.key = :key ORDER BY e.at, e.id"
+)
+_TOLD = ("status", "code", "detail", "attempt", "method", "url", "error", "sent")
 _SENDERS = "SELECT i.call, i.owner FROM intents i JOIN calls c ON c.id = i.call WHERE c.key LIKE :like"
 
 
@@ -54,24 +63,35 @@ class ReplicasLedger:
             await open_keys(bodies, keys.wrapper, await self._ledger.run(_data_keys))
             return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%", bodies, keys))
 
+    async def story(self, key: str) -> list[str]:
+        """Return what happened to the call under a key, an event a line."""
+        bodies = Bodies()
+        async with opened_keys(self._settings, self._home) as keys:
+            await open_keys(bodies, keys.wrapper, await self._ledger.run(_data_keys))
+            found = await self._ledger.run(lambda rows: rows.execute(text(_STORY), {"key": key}).all())
+        return [
+            f"{at} {writer[-6:]} {type} { {n: v for n, v in bodies.open(TENANT, id, body).items() if n in _TOLD} }"
+            for id, at, type, writer, body in found
+        ]
+
     def _read(self, rows: Rows, like: str, bodies: Bodies, opened: Keys) -> Recorded:
         report = verify(rows, opened.signer, self._home.checkpoint, bodies)
         agent = str(rows.execute(text("SELECT id FROM agents WHERE name=:name"), {"name": AGENT}).scalar_one())
         calls = rows.execute(text(_CALLS), {"like": like}).all()
         keys = {call: key for call, key, *_ in calls}
-        owners = {call: owner for call, _, _, _, owner in calls}
+        owners = {call: owner for call, _, _, owner in calls}
         senders = rows.execute(text(_SENDERS), {"like": like}).all()
         states: defaultdict[str, list[str]] = defaultdict(list)
-        for _, key, status, _, _ in calls:
+        for _, key, status, _ in calls:
             states[key].append(status)
         sent = rows.execute(text(_SENT), {"like": like}).all()
         return Recorded(
             states=dict(states),
             sent=_sent(bodies, keys, [tuple(row) for row in sent]),
             markers=self._markers(opened, agent, set(states)),
-            open=sum(status in {"running", "queued"} for _, _, status, _, _ in calls),
+            open=sum(status in {"running", "queued"} for _, _, status, _ in calls),
             intact=_said(report),
-            decided={key: at for _, key, status, at, _ in calls if status == "outcome_unknown" and at},
+            decided=_decided(bodies, keys, [tuple(row) for row in rows.execute(text(_ENDS), {"like": like})]),
             adopted=frozenset(keys[call] for call, owner in senders if owner != owners[call]),
         )
 
@@ -93,6 +113,12 @@ def _sent(bodies: Bodies, keys: Mapping[str, str], rows: Sequence[tuple[str, str
         if data["effect"]:
             sent[keys[call]].add(data.get("body_sha256", sha256(b"").hexdigest()))
     return dict(sent)
+
+
+def _decided(bodies: Bodies, keys: Mapping[str, str], rows: Sequence[tuple[str, str, str, bytes]]) -> dict[str, str]:
+    """Return when each call was first given up as unknown; some were settled later."""
+    ends = ((call, at, bodies.open(TENANT, id, body)) for id, call, at, body in rows)
+    return {keys[call]: at for call, at, data in ends if data["status"] == "outcome_unknown"}
 
 
 def _said(report: Report) -> bool:

@@ -26,6 +26,7 @@ Progress = Callable[[int, str], None]
 _SAMPLE_SECONDS, _WARM_SECONDS = 0.5, 8.0
 _PATIENCE_SECONDS = 8.0
 _REPEAT_SECONDS = 60.0
+_MOST_STORIES = 5
 # Far above what two replicas need, far below what would be a leak over one run.
 MOST_MEMORY = 400 * 1024 * 1024
 
@@ -133,6 +134,7 @@ class _Run:
         verdict.struck = dict(self._blows.struck)
         verdict.kills = self._blows.struck.get("kill", 0)
         self._judge_replicas(verdict)
+        await self._tell(verdict, [call.key for call in planned])
         return verdict
 
     async def _carry_all_out(self, planned: list[Planned], deadline: float) -> None:
@@ -171,6 +173,12 @@ class _Run:
             for replica in self._house.replicas:
                 replica.look(_WARM_SECONDS)
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _tell(self, verdict: Verdict, keys: list[str]) -> None:
+        """Add what the ledger tells of calls that are blamed."""
+        blamed = {who.split()[0] for names in verdict.blamed.values() for who in names if who}
+        for key in [key for key in keys if key in blamed][:_MOST_STORIES]:
+            verdict.stories[key] = await self._house.ledger().story(key)
 
     def _judge_replicas(self, verdict: Verdict) -> None:
         for replica in self._house.replicas:
