@@ -1,0 +1,110 @@
+"""The doors of one gateway: every route, over the parts that `gateway/app.py` made."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway.catalogue import ActionCatalogue
+from gateway.clock import Clock
+from gateway.describe import Describer
+from gateway.http.actions import ActionRoutes
+from gateway.http.admin.door import AdminDoor
+from gateway.http.agent import AgentDoor
+from gateway.http.approval_page import ApprovalPage
+from gateway.http.calls import CallRoutes
+from gateway.http.connect import ConnectPages
+from gateway.http.files import FileRoutes
+from gateway.http.public import PublicRoutes
+from gateway.http.runs import RunRoutes
+from gateway.limits import Policy
+from gateway.preview import Preview
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+
+
+class Doors:
+    """The second page of the composition root. `agents` is the door that agents come in by."""
+
+    def __init__(self, gateway: "Gateway", clock: Clock, intake: Policy) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self.agents = AgentDoor(
+            directory=gateway.directory,
+            freezes=gateway.freezes,
+            limiter=gateway.intake_limiter,
+            allowances=gateway.allowances,
+            telemetry=gateway.telemetry,
+            intake=intake,
+            concurrency=gateway.settings.concurrency,
+        )
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return all routes."""
+        return [*self._action_api(), *self._public(), *self._people()]
+
+    def _action_api(self) -> list[web.RouteDef]:
+        gateway, door, clock = self._gateway, self.agents, self._clock
+        preview = Preview(
+            gateway.pipeline,
+            gateway.executor,
+            gateway.road,
+            gateway.allowances,
+            gateway.registry,
+            gateway.answers,
+            clock,
+        )
+        catalogue = ActionCatalogue(gateway.registry)
+        describer = Describer(
+            catalogue, gateway.registry, gateway.custom_fields, gateway.errands, gateway.allowances, clock
+        )
+        actions = ActionRoutes(gateway.pipeline, preview, catalogue, describer, gateway.waiting, gateway.cursors, clock)
+        calls = CallRoutes(
+            gateway.looks,
+            gateway.waiting,
+            gateway.journal,
+            gateway.answers,
+            gateway.approvals,
+            gateway.reopener,
+            gateway.cursors,
+        )
+        files = FileRoutes(gateway.files, gateway.settings.uploads)
+        runs = RunRoutes(gateway.runs, gateway.timeline, gateway.cursors)
+        return [
+            web.post("/v1/actions/{action}", door.route(actions.run, records_freezes=True)),
+            web.get("/v1/actions", door.route(actions.list), allow_head=False),
+            web.get("/v1/actions/{action}", door.route(actions.describe), allow_head=False),
+            web.post("/v1/actions/{action}/preview", door.route(actions.preview)),
+            web.get("/v1/calls/{id}", door.route(calls.get), allow_head=False),
+            web.post("/v1/calls/{id}/cancel", door.route(calls.cancel)),
+            web.get("/v1/calls/{id}/output", door.route(calls.output), allow_head=False),
+            web.post("/v1/files", door.route(files.upload)),
+            web.get("/v1/files/{id}", door.route(files.download), allow_head=False),
+            web.post("/v1/runs", door.route(runs.open)),
+            web.get("/v1/runs/{run}", door.route(runs.timeline), allow_head=False),
+            web.post("/v1/runs/{run}/events", door.route(runs.note)),
+            web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
+        ]
+
+    def _public(self) -> list[web.RouteDef]:
+        gateway = self._gateway
+        return PublicRoutes(
+            gateway.registry,
+            gateway.database,
+            lambda: gateway.draining,
+            gateway.shared.answers if gateway.shared is not None else None,
+            gateway.keys_state if gateway.vault is not None else None,
+        ).routes()
+
+    def _people(self) -> list[web.RouteDef]:
+        """The routes of admins, approvers and whoever connects an account."""
+        gateway, clock = self._gateway, self._clock
+        public_url, proxies = gateway.settings.public_url, gateway.settings.proxies()
+        admin = gateway.admin
+        return [
+            *ConnectPages(gateway.consents, gateway.links, gateway.cursors, public_url, proxies).routes(),
+            *AdminDoor(admin, gateway.cursors, clock, proxies).routes(),
+            *ApprovalPage(
+                admin.tokens, admin.decisions, gateway.approvals, gateway.cursors, clock, public_url, proxies
+            ).routes(),
+        ]
