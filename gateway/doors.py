@@ -11,12 +11,14 @@ from gateway.http.actions import ActionRoutes
 from gateway.http.admin.door import AdminDoor
 from gateway.http.agent import AgentDoor
 from gateway.http.approval_page import ApprovalPage
+from gateway.http.callers import Callers
 from gateway.http.calls import CallRoutes
 from gateway.http.connect import ConnectPages
 from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.limits import Policy
+from gateway.own_calls import OwnCalls
 from gateway.preview import Preview
 
 if TYPE_CHECKING:
@@ -30,13 +32,26 @@ class Doors:
         self._gateway = gateway
         self._clock = clock
         self.agents = AgentDoor(
-            directory=gateway.directory,
+            callers=Callers(gateway.directory),
             freezes=gateway.freezes,
             limiter=gateway.intake_limiter,
             allowances=gateway.allowances,
             telemetry=gateway.telemetry,
             intake=intake,
             concurrency=gateway.settings.concurrency,
+        )
+        self._calls = OwnCalls(
+            gateway.looks,
+            gateway.waiting,
+            gateway.journal,
+            gateway.answers,
+            gateway.approvals,
+            gateway.reopener,
+            gateway.cursors,
+        )
+        self._catalogue = ActionCatalogue(gateway.registry)
+        self._describer = Describer(
+            self._catalogue, gateway.registry, gateway.custom_fields, gateway.errands, gateway.allowances, clock
         )
 
     def routes(self) -> list[web.RouteDef]:
@@ -54,20 +69,10 @@ class Doors:
             gateway.answers,
             clock,
         )
-        catalogue = ActionCatalogue(gateway.registry)
-        describer = Describer(
-            catalogue, gateway.registry, gateway.custom_fields, gateway.errands, gateway.allowances, clock
+        actions = ActionRoutes(
+            gateway.pipeline, preview, self._catalogue, self._describer, gateway.waiting, gateway.cursors, clock
         )
-        actions = ActionRoutes(gateway.pipeline, preview, catalogue, describer, gateway.waiting, gateway.cursors, clock)
-        calls = CallRoutes(
-            gateway.looks,
-            gateway.waiting,
-            gateway.journal,
-            gateway.answers,
-            gateway.approvals,
-            gateway.reopener,
-            gateway.cursors,
-        )
+        calls = CallRoutes(self._calls)
         files = FileRoutes(gateway.files, gateway.settings.uploads)
         runs = RunRoutes(gateway.runs, gateway.timeline, gateway.cursors)
         return [
