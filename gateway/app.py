@@ -416,6 +416,8 @@ class Gateway:
         """Let callers go, as `gateway/leave.py` says."""
         hurry, settings = self._hurry, self.settings
         self.waiting.leave()
+        if self._doors is not None:
+            self._doors.leave()
         self.queue.leave()
         self.recovery.leave()
         await hurry.wait(settings.drain_delay_seconds)

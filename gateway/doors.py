@@ -18,6 +18,15 @@ from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.limits import Policy
+from gateway.mcp.door import McpDoor, refuse
+from gateway.mcp.listen import Listeners
+from gateway.mcp.methods import Methods
+from gateway.mcp.origin import Origins
+from gateway.mcp.own_tools import OwnTools
+from gateway.mcp.questions import Questions
+from gateway.mcp.sessions import Sessions
+from gateway.mcp.tasks import Tasks
+from gateway.mcp.tools import Tools
 from gateway.own_calls import OwnCalls
 from gateway.preview import Preview
 
@@ -49,14 +58,25 @@ class Doors:
             gateway.reopener,
             gateway.cursors,
         )
+        self._questions = Questions(gateway.approvals, gateway.cursors, gateway.settings.public_url)
+        self._tasks = Tasks(self._calls, self._questions)
         self._catalogue = ActionCatalogue(gateway.registry)
         self._describer = Describer(
             self._catalogue, gateway.registry, gateway.custom_fields, gateway.errands, gateway.allowances, clock
         )
 
+        self._tools = Tools(self._catalogue, clock)
+        self._listeners = Listeners(
+            gateway.directory, self._tools, self._calls, self._tasks, gateway.settings.mcp_listeners
+        )
+
     def routes(self) -> list[web.RouteDef]:
         """Return all routes."""
-        return [*self._action_api(), *self._public(), *self._people()]
+        return [*self._action_api(), *self._mcp(), *self._public(), *self._people()]
+
+    def leave(self) -> None:
+        """End what only listens, in good order."""
+        self._listeners.leave()
 
     def _action_api(self) -> list[web.RouteDef]:
         gateway, door, clock = self._gateway, self.agents, self._clock
@@ -90,6 +110,26 @@ class Doors:
             web.post("/v1/runs/{run}/events", door.route(runs.note)),
             web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
         ]
+
+    def _mcp(self) -> list[web.RouteDef]:
+        gateway, clock, calls = self._gateway, self._clock, self._calls
+        methods = Methods(
+            pipeline=gateway.pipeline,
+            freezes=gateway.freezes,
+            tools=self._tools,
+            own_tools=OwnTools(self._catalogue, self._describer, calls, gateway.cursors, clock),
+            calls=calls,
+            looks=gateway.looks,
+            waiting=gateway.waiting,
+            questions=self._questions,
+            tasks=self._tasks,
+            clock=clock,
+        )
+        origins = Origins(gateway.settings.mcp_origins, gateway.settings.public_url)
+        door = McpDoor(methods, Sessions(gateway.cursors), self._listeners, origins)
+        # A freeze is refused by the pipeline, where the call is recorded.
+        handler = self.agents.route(door.post, records_freezes=True, refuse=refuse)
+        return [web.post("/mcp", handler), web.post("/mcp/{tenant}/{environment}", handler)]
 
     def _public(self) -> list[web.RouteDef]:
         gateway = self._gateway

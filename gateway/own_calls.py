@@ -12,7 +12,7 @@ from gateway.cursor import Cursors
 from gateway.ending import ending_of
 from gateway.journal import AlreadySettled, Journal
 from gateway.looks import Looks
-from gateway.output import page
+from gateway.output import INLINE_BYTES, page
 from gateway.queue import Reopener
 from gateway.stored import StoredCall
 from gateway.waiting import Waiting
@@ -84,8 +84,16 @@ class OwnCalls:
             await self._approvals.close(approval.id, "cancelled")
         return await self._looks.mine(principal.agent, stored.id)
 
-    async def output(self, principal: Principal, id: str, pointer: str, cursor: str | None, limit: int) -> OutputPage:
-        """Return a page of the part of a result that a pointer names.
+    async def output(
+        self,
+        principal: Principal,
+        id: str,
+        pointer: str,
+        cursor: str | None,
+        limit: int,
+        most: int = INLINE_BYTES,
+    ) -> OutputPage:
+        """Return a page of the part of a result that a pointer names, of at most so many items and bytes.
 
         Raises `CallNotFound`, `NotFound` where there is no output, `InvalidCursor`, `InvalidInput`.
         """
@@ -97,5 +105,5 @@ class OwnCalls:
             raise NotFound("This call has no output.")
         binding = f"output:{principal.agent.id}:{stored.id}:{pointer}"
         start = int(self._cursors.open(cursor, binding)) if cursor is not None else 0
-        items, following = page(answer.body["output"], pointer, start, limit)
+        items, following = page(answer.body["output"], pointer, start, limit, most)
         return OutputPage(items, self._cursors.seal(str(following), binding) if following is not None else None)

@@ -91,9 +91,7 @@ class ActionRoutes:
         """Answer `POST /v1/actions/{action}`."""
         asked = await self._asked(visit, preview=False)
         answer = await self._pipeline.invoke(asked)
-        if answer.status == 202 and asked.options.wait:
-            answer = await self._waiting.wait(visit.principal, answer, asked.options.wait)
-        return respond(answer)
+        return respond(await self._waiting.wait(visit.principal, answer, asked.options.wait))
 
     async def preview(self, visit: Visit) -> web.StreamResponse:
         """Answer `POST /v1/actions/{action}/preview`."""

@@ -23,13 +23,17 @@ from gateway.telemetry import CallTrace, Telemetry
 
 @dataclass(slots=True)
 class Visit:
-    """One authenticated request. `headers` gives those of an answer that is sent while it is made."""
+    """One authenticated request. `headers` gives those of an answer that is sent while it is made.
+
+    One that only listens may `step_aside`: it is not counted among the requests at work any more.
+    """
 
     request: web.Request
     principal: Principal
     address: str
     trace: CallTrace
     headers: Callable[[], Mapping[str, str]]
+    step_aside: Callable[[], None]
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -58,12 +62,14 @@ class AgentDoor:
         self._intake = intake
         self._concurrency = concurrency
         self._inside: set[asyncio.Task[object]] = set()
+        self._aside: set[asyncio.Task[object]] = set()
 
     def dismiss(self) -> bool:
         """End all requests that are under way: each says what it knows. Whether there were any."""
-        for task in self._inside:
+        there = self._inside | self._aside
+        for task in there:
             task.cancel()
-        return bool(self._inside)
+        return bool(there)
 
     def route(
         self, handler: Handler, *, records_freezes: bool = False, refuse: Refuse = problem_response
@@ -89,6 +95,7 @@ class AgentDoor:
                 response = await self._handled(handler, refuse, visit, extra)
             finally:
                 self._inside.discard(task)
+                self._aside.discard(task)
             return response
 
         return handle
@@ -119,7 +126,13 @@ class AgentDoor:
             self._telemetry.metrics.unauthenticated.inc()
             raise
         await self._take(f"key:{principal.key}")
-        return Visit(request, principal, address, trace, partial(self._standing, principal))
+        return Visit(request, principal, address, trace, partial(self._standing, principal), self._step_aside)
+
+    def _step_aside(self) -> None:
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        if task in self._inside:
+            self._inside.discard(task)
+            self._aside.add(task)
 
     def _standing(self, principal: Principal) -> Mapping[str, str]:
         return headers(self._allowances.standings(principal.agent))
