@@ -417,7 +417,7 @@ class Gateway:
         hurry, settings = self._hurry, self.settings
         self.waiting.leave()
         if self._doors is not None:
-            self._doors.leave()
+            await self._doors.leave(_DISMISSAL_SECONDS)
         self.queue.leave()
         self.recovery.leave()
         await hurry.wait(settings.drain_delay_seconds)

@@ -17,6 +17,7 @@ from gateway.http.connect import ConnectPages
 from gateway.http.files import FileRoutes
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
+from gateway.leave import Hurry
 from gateway.limits import Policy
 from gateway.mcp.door import McpDoor, refuse
 from gateway.mcp.listen import Listeners
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
 
 class Doors:
-    """The second page of the composition root. `agents` is the door that agents come in by."""
+    """The second page of the composition root.
+
+    `agents` is the door that agents come in by, `listeners` are those who stay.
+    """
 
     def __init__(self, gateway: "Gateway", clock: Clock, intake: Policy) -> None:
         self._gateway = gateway
@@ -66,7 +70,7 @@ class Doors:
         )
 
         self._tools = Tools(self._catalogue, clock)
-        self._listeners = Listeners(
+        self.listeners = Listeners(
             gateway.directory, self._tools, self._calls, self._tasks, gateway.settings.mcp_listeners
         )
 
@@ -74,9 +78,10 @@ class Doors:
         """Return all routes."""
         return [*self._action_api(), *self._mcp(), *self._public(), *self._people()]
 
-    def leave(self) -> None:
-        """End what only listens, in good order."""
-        self._listeners.leave()
+    async def leave(self, patience: float) -> None:
+        """End what only listens, in good order, within so many seconds."""
+        self.listeners.leave()
+        await Hurry().until(lambda: not self.listeners.open, patience)
 
     def _action_api(self) -> list[web.RouteDef]:
         gateway, door, clock = self._gateway, self.agents, self._clock
@@ -126,7 +131,7 @@ class Doors:
             clock=clock,
         )
         origins = Origins(gateway.settings.mcp_origins, gateway.settings.public_url)
-        door = McpDoor(methods, Sessions(gateway.cursors), self._listeners, origins)
+        door = McpDoor(methods, Sessions(gateway.cursors), self.listeners, origins)
         # A freeze is refused by the pipeline, where the call is recorded.
         handler = self.agents.route(door.post, records_freezes=True, refuse=refuse)
         return [web.post("/mcp", handler), web.post("/mcp/{tenant}/{environment}", handler)]

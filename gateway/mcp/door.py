@@ -11,7 +11,6 @@ import orjson
 from aiohttp import web
 
 from connectors.sdk.errors import ActionError, NotFound
-from gateway.answers import problem
 from gateway.http.agent import Visit
 from gateway.http.request import check_parameters, read_body
 from gateway.http.response import JSON, problem_headers
@@ -21,6 +20,7 @@ from gateway.mcp.message import (
     INVALID_REQUEST,
     MOST_IN_A_BATCH,
     Fault,
+    Id,
     Message,
     answered,
     failed,
@@ -57,7 +57,7 @@ class McpDoor:
                 return await self._batch(visit, cast("list[object]", value))
             return await self._single(visit, value)
         except Fault as fault:
-            return _written(failed(None, fault), fault.status(modern=True))
+            return _failed(None, fault, fault.status(modern=True))
 
     def _check(self, visit: Visit) -> None:
         """Refuse foreign pages, the paths of other tenants, and clients that read no JSON."""
@@ -87,7 +87,7 @@ class McpDoor:
                 return await self._streamed(visit, peer, message, token)
             result = await self._methods.answer(visit, peer, message)
         except Fault as fault:
-            return _written(failed(id, fault), fault.status(modern=modern))
+            return _failed(id, fault, fault.status(modern=modern))
         return _written(answered(message.id, result))
 
     def _begin(self, visit: Visit, message: Message) -> web.StreamResponse:
@@ -163,9 +163,11 @@ class McpDoor:
 
 def refuse(error: ActionError, headers: Mapping[str, str]) -> web.StreamResponse:
     """Write what keeps a request out: the problem's status and headers, and the problem in a JSON-RPC error."""
-    extra = problem_headers(error.status, error.retry_after_ms, headers)
-    fault = fault_of(error)
-    return _written(failed(None, Fault(fault.code, fault.message, problem(error))), error.status, extra)
+    return _failed(None, fault_of(error), error.status, headers)
+
+
+def _failed(id: Id | None, fault: Fault, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    return _written(failed(id, fault), status, problem_headers(status, fault.retry_after_ms, headers))
 
 
 def _written(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

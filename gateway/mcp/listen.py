@@ -36,7 +36,7 @@ class Listeners:
         self._calls = calls
         self._tasks = tasks
         self._most = most
-        self._open = 0
+        self.open = 0
         self._leaving = asyncio.Event()
         self._keep_alive = KEEP_ALIVE_SECONDS
 
@@ -46,16 +46,16 @@ class Listeners:
 
     async def serve(self, visit: Visit, peer: Peer, message: Message, stream: EventStream) -> None:
         """Write what was asked for until the client or the gateway leaves. Raises `Overloaded`."""
-        if self._open >= self._most:
+        if self.open >= self._most:
             raise Overloaded(f"The gateway holds {self._most} subscriptions, its bound.", retry_after_ms=5000)
         wanted = cast("Mapping[str, Any]", message.params["notifications"])
         mode = mode_of(visit)
-        self._open += 1
+        self.open += 1
         visit.step_aside()
         try:
             await self._serve(visit, peer, message, stream, wanted, mode)
         finally:
-            self._open -= 1
+            self.open -= 1
 
     async def _serve(
         self,

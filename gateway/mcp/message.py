@@ -41,12 +41,21 @@ Id = int | str
 class Fault(Exception):
     """A JSON-RPC error. `status` is set where the HTTP status does not follow from the code."""
 
-    def __init__(self, code: int, message: str, data: object = None, *, status: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        data: object = None,
+        *,
+        status: int | None = None,
+        retry_after_ms: float | None = None,
+    ) -> None:
         """Take what the client is told."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.data = data
+        self.retry_after_ms = retry_after_ms
         self._status = status
 
     def status(self, *, modern: bool) -> int:
@@ -127,7 +136,13 @@ def fault_of(error: ActionError) -> Fault:
     mistake = error.status in {400, 404, 422}
     ours = error.status == 500
     code = INVALID_PARAMS if mistake else INTERNAL_ERROR if ours else REFUSED
-    return Fault(code, error.detail, problem(error), status=None if mistake else error.status)
+    return Fault(
+        code,
+        error.detail,
+        problem(error),
+        status=None if mistake else error.status,
+        retry_after_ms=error.retry_after_ms,
+    )
 
 
 def event(message: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ inside ("DNS rebinding"). Source: the specification, "Streamable HTTP", "Securit
 
 import ipaddress
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
@@ -25,7 +25,7 @@ class Origins:
         here = _is_local(_bare(request.host))
         origin = request.headers.get("Origin")
         if origin is not None and _origin(origin) not in self._allowed:
-            own = here and _is_local(urlsplit(origin).hostname or "")
+            own = here and _is_local(_parts(origin).hostname or "")
             if not own:
                 raise PolicyDenied(
                     "This page may not speak to the gateway.",
@@ -44,12 +44,19 @@ def _listening(request: web.BaseRequest) -> str:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url.strip().lower())
+    parts = _parts(url.strip().lower())
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _bare(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    return _parts(f"//{host}").hostname or ""
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that do not close
+        return urlsplit("")
 
 
 def _is_local(host: str) -> bool:

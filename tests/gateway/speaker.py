@@ -51,12 +51,12 @@ class Speaker:
 
     def headers(self, message: Mapping[str, Any]) -> dict[str, str | None]:
         found: dict[str, str | None] = {"Accept": "application/json, text/event-stream"}
-        if message["method"] != "initialize":
+        if message["method"] != "initialize" or self.revision == MODERN:
             found["MCP-Protocol-Version"] = self.revision
         if self.revision == MODERN:
             found["Mcp-Method"] = message["method"]
             name = message["params"].get(NAMED.get(message["method"], ""))
-            if isinstance(name, str) and name.isascii():
+            if isinstance(name, str) and name.isascii() and name.isprintable():
                 found["Mcp-Name"] = name
         elif self.session is not None:
             found["Mcp-Session-Id"] = self.session
