@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from tests.conformance.connector import TOKEN, CheckVendor, check_connector
 from tests.conformance.proxy import Proxy
 from tests.gateway.caller import Caller
-from tests.gateway.world import World, fresh_home
+from tests.gateway.world import Link, World, fresh_home
 
 HERE = Path(__file__).parent
 REVISIONS = ("2026-07-28", "2025-11-25")
@@ -39,14 +39,24 @@ async def main() -> int:
 
 
 async def _run(world: World, vendor: CheckVendor) -> int:
-    agent = await _agent(world, vendor)
+    agent, link = await _agent(world, vendor)
 
     async def approve() -> None:
         for (call,) in await world.rows("SELECT call FROM approvals WHERE status='pending'"):
             await world.decide(call)
 
+    granted: list[str] = []
+
+    async def grant() -> None:
+        """Give the agent one action more, or take it back."""
+        if granted:
+            await world.revoke(granted.pop())
+        else:
+            granted.append(await world.grant(agent, link, "check:extra:read"))
+
     async with ClientSession() as session:
-        runner = web.AppRunner(Proxy(session, world.gateway.url, agent.key, approve).application())
+        proxy = Proxy(session, world.gateway.url, agent.key, approve, grant)
+        runner = web.AppRunner(proxy.application())
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -58,13 +68,13 @@ async def _run(world: World, vendor: CheckVendor) -> int:
     return 1 if any(results) else 0
 
 
-async def _agent(world: World, vendor: CheckVendor) -> Caller:
+async def _agent(world: World, vendor: CheckVendor) -> tuple[Caller, Link]:
     """Make an agent that reads freely, and whose letters a person approves."""
     agent = await world.agent("suite")
     link = await world.connection("check/main", base_url=vendor.url, credential={"token": TOKEN})
     await world.grant(agent, link, "check:text:read")
     await world.grant(agent, link, "check:letter:write", autonomy="approve")
-    return agent
+    return agent, link
 
 
 async def _suite(revision: str, url: str) -> int:

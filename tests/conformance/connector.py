@@ -49,14 +49,16 @@ def check_connector() -> Connector:
         base_url="https://api.check.example",
         hosts=["api.check.example"],
         auth=[StaticToken()],
-        scopes={"check:text:read": "Read texts.", "check:letter:write": "Send letters."},
+        scopes={
+            "check:text:read": "Read texts.",
+            "check:extra:read": "Read what is granted later.",
+            "check:letter:write": "Send letters.",
+        },
         account=_account,
     )
 
-    def read(name: str, path: str, times: int = 1) -> None:
-        @check.action(
-            name, scopes={"check:text:read"}, effect=Effect.READ, resource=Unbound("text"), vendor_scopes={"t"}
-        )
+    def read(name: str, path: str, times: int = 1, scope: str = "check:text:read") -> None:
+        @check.action(name, scopes={scope}, effect=Effect.READ, resource=Unbound("text"), vendor_scopes={"t"})
         async def get(api: Upstream, what: Nothing) -> Text:
             """Read a text."""
             del what
@@ -64,6 +66,7 @@ def check_connector() -> Connector:
             return api.read(Text, found[-1])
 
     read("text.get", "/text")
+    read("extra.get", "/text", scope="check:extra:read")
     read("steps.get", "/text", times=3)
     read("failure.get", "/failure")
 
@@ -78,6 +81,14 @@ def check_connector() -> Connector:
     async def slow(api: Upstream, what: Slow) -> Text:
         """Read a text that takes its time."""
         return api.read(Text, await api.get("/slow", params={"seconds": what.seconds}))
+
+    @check.action(
+        "greeting.get", scopes={"check:text:read"}, effect=Effect.READ, resource=Unbound("text"), vendor_scopes={"t"}
+    )
+    async def greet(api: Upstream, whom: Named) -> Text:
+        """Read a greeting."""
+        del whom
+        return api.read(Text, await api.get("/text"))
 
     @check.action(
         "letter.send",
@@ -121,6 +132,9 @@ class CheckVendor(Simulator):
     def text(self, call: Call) -> Answer:
         return Answer.of({"text": "This is a simple text response for testing."})
 
+    def greeting(self, call: Call) -> Answer:
+        return Answer.of({"text": f"Hello, {call.query['name']}!"})
+
     def failure(self, call: Call) -> Answer:
         return Answer.of({"message": "This tool intentionally returns an error for testing"}, 422)
 
@@ -132,6 +146,7 @@ class CheckVendor(Simulator):
 _ROUTES: Routes[Any] = Routes(
     [
         ("GET", "/text", CheckVendor.text),
+        ("GET", "/greeting", CheckVendor.greeting),
         ("GET", "/failure", CheckVendor.failure),
         ("GET", "/slow", CheckVendor.text),
         ("POST", "/letters", CheckVendor.letter),

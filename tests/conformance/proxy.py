@@ -15,6 +15,11 @@ from aiohttp import ClientSession, web
 
 # The suite's name of a tool, and the gateway's.
 TOOLS = {
+    "greet": "check__greeting__get",
+    "failing_job": "check__failure__get",
+    "test_logging_tool": "check__text__get",
+    "test_streaming_elicitation": "check__letter__send",
+    "test_trigger_tool_change": "check__text__get",
     "test_simple_text": "check__text__get",
     "test_error_handling": "check__failure__get",
     "test_tool_with_progress": "check__steps__get",
@@ -22,22 +27,27 @@ TOOLS = {
     "confirm_delete": "check__letter__send",
     "test_input_required_result_request_state": "check__letter__send",
     "test_input_required_result_tampered_state": "check__letter__send",
+    "test_input_required_result_multi_round": "check__letter__send",
     "test_input_required_result_elicitation": "check__letter__send",
 }
-_SHOWN = {own: suite for suite, own in reversed(TOOLS.items())}
+# Calls of these go on behind the caller, so that there is a task.
+_ASYNC = {"slow_compute", "failing_job"}
 _HOP = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "date", "server"}
 _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
-Approve = Callable[[], Awaitable[None]]
+_IN_ROUNDS = "test_input_required_result_multi_round"
+Deed = Callable[[], Awaitable[None]]
 
 
 class Proxy:
-    """Forwards requests. `approve` decides whatever waits, as a person would on the page."""
+    """Forwards requests. `approve` decides whatever waits, as a person would on the page; `grant` changes the tools."""
 
-    def __init__(self, session: ClientSession, target: str, key: str, approve: Approve) -> None:
+    def __init__(self, session: ClientSession, target: str, key: str, approve: Deed, grant: Deed) -> None:
         self._session = session
         self._target = target
         self._key = key
         self._approve = approve
+        self._grant = grant
+        self._rounds = 0
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=4 * 1024 * 1024)
@@ -47,7 +57,7 @@ class Proxy:
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         raw, headers = await request.read(), [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP]
         message = _parsed(raw)
-        if isinstance(message, dict) and message.get("method") == "tools/call":
+        if isinstance(message, dict) and isinstance(message.get("params"), dict):
             raw, headers = await self._changed(message, headers)
         headers += [("Authorization", f"Bearer {self._key}"), ("Host", request.headers["Host"])]
         async with self._session.request(
@@ -62,26 +72,35 @@ class Proxy:
                 return response
             return web.Response(status=answer.status, headers=back, body=_renamed(await answer.read()))
 
+    def _decides(self, name: object, params: dict[str, Any]) -> bool:
+        """Whether the user decides before this request: at once, or when asked again where several rounds are tried."""
+        if "requestState" not in params:
+            return False
+        self._rounds += name == _IN_ROUNDS
+        return name != _IN_ROUNDS or self._rounds > 1
+
     async def _changed(
         self, message: dict[str, Any], headers: list[tuple[str, str]]
     ) -> tuple[bytes, list[tuple[str, str]]]:
-        params = message.get("params")
-        name = params.get("name") if isinstance(params, dict) else None
-        if not isinstance(params, dict) or name not in TOOLS:
-            return orjson.dumps(message), headers
-        params["name"] = TOOLS[name]
-        headers = [(k, TOOLS[name] if k.lower() == "mcp-name" and v == name else v) for k, v in headers]
+        params = message["params"]
         meta = params.get("_meta")
+        capabilities = meta.get(_CAPABILITIES) if isinstance(meta, dict) else None
+        if isinstance(capabilities, dict) and isinstance(capabilities.get("elicitation"), dict):
+            capabilities["elicitation"]["url"] = {}  # the client's user can open pages: this proxy does
+        name = params.get("name")
+        if message.get("method") == "tasks/update" or self._decides(name, params):
+            await self._approve()
+        if message.get("method") != "tools/call" or name not in TOOLS:
+            return orjson.dumps(message), headers
+        if name == "test_trigger_tool_change":
+            await self._grant()
+        params["name"] = TOOLS[name]
         if isinstance(meta, dict):
             meta["gatehouse/idempotency_key"] = uuid4().hex
-            if name == "slow_compute":
-                meta["gatehouse/respond_async"] = True
-            capabilities = meta.get(_CAPABILITIES)
-            if isinstance(capabilities, dict) and "elicitation" in capabilities:
-                capabilities["elicitation"] = {"url": {}, **capabilities["elicitation"]}
-        if "requestState" in params:
-            await self._approve()
-        return orjson.dumps(message), headers
+            meta["gatehouse/respond_async"] = name in _ASYNC
+        return orjson.dumps(message), [
+            (k, TOOLS[name] if k.lower() == "mcp-name" and v == name else v) for k, v in headers
+        ]
 
 
 def _parsed(raw: bytes) -> Any:
@@ -92,11 +111,11 @@ def _parsed(raw: bytes) -> Any:
 
 
 def _renamed(raw: bytes) -> bytes:
-    """Give the tools of a list the suite's names."""
+    """Show the tools of a list under the suite's names too."""
     message = _parsed(raw)
     tools = message.get("result", {}).get("tools") if isinstance(message, dict) else None
     if not tools:
         return raw
-    for tool in tools:
-        tool["name"] = _SHOWN.get(tool["name"], tool["name"])
+    by_name = {tool["name"]: tool for tool in tools}
+    tools += [{**by_name[own], "name": suite} for suite, own in TOOLS.items() if own in by_name]
     return orjson.dumps(message)
