@@ -444,6 +444,7 @@ class Gateway:
         self._doors = Doors(self, self._clock, intake)
         application.add_routes(self._doors.routes())
         application.on_response_prepare.append(sign_answer(lambda: self.draining))
+        application.on_response_prepare.append(self._doors.origins.sign)
         return application
 
     def keys_state(self) -> dict[str, bool]:

@@ -21,6 +21,7 @@ from gateway.leave import Hurry
 from gateway.limits import Policy
 from gateway.mcp.door import McpDoor, refuse
 from gateway.mcp.listen import Listeners
+from gateway.mcp.media import Media
 from gateway.mcp.methods import Methods
 from gateway.mcp.origin import Origins
 from gateway.mcp.own_tools import OwnTools
@@ -69,6 +70,7 @@ class Doors:
             self._catalogue, gateway.registry, gateway.custom_fields, gateway.errands, gateway.allowances, clock
         )
 
+        self.origins = Origins(gateway.settings.mcp_origins, gateway.settings.public_url)
         self._tools = Tools(self._catalogue, clock)
         self.listeners = Listeners(
             gateway.directory, self._tools, self._calls, self._tasks, gateway.settings.mcp_listeners
@@ -128,13 +130,18 @@ class Doors:
             waiting=gateway.waiting,
             questions=self._questions,
             tasks=self._tasks,
+            media=Media(gateway.files),
+            trace=gateway.telemetry.trace,
             clock=clock,
         )
-        origins = Origins(gateway.settings.mcp_origins, gateway.settings.public_url)
-        door = McpDoor(methods, Sessions(gateway.cursors), self.listeners, origins)
+        door = McpDoor(methods, Sessions(gateway.cursors), self.listeners, self.origins)
         # A freeze is refused by the pipeline, where the call is recorded.
         handler = self.agents.route(door.post, records_freezes=True, refuse=refuse)
-        return [web.post("/mcp", handler), web.post("/mcp/{tenant}/{environment}", handler)]
+        paths = ("/mcp", "/mcp/{tenant}/{environment}")
+        return [
+            *(web.post(path, handler) for path in paths),
+            *(web.options(path, self.origins.preflight) for path in paths),
+        ]
 
     def _public(self) -> list[web.RouteDef]:
         gateway = self._gateway

@@ -57,4 +57,15 @@ def _operation(id: str, place: list[dict[str, Any]]) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": _MESSAGES}}},
         "responses": responses,
     }
-    return {"post": operation}
+    preflight = {
+        "operationId": f"{id}.preflight",
+        "summary": "Whether a web page may ask",
+        "security": [],
+        "parameters": place,
+        "responses": {
+            "204": {"description": "The headers say which pages may."},
+            "403": {"description": "This page may not.", "content": problem},
+            "429": {"description": "A limit of the edge.", "content": problem},
+        },
+    }
+    return {"post": operation, "options": preflight}

@@ -19,6 +19,7 @@ from gateway.invoke import Pipeline
 from gateway.looks import Looks
 from gateway.mcp.arguments import ToolCall, read_call
 from gateway.mcp.envelope import stamped
+from gateway.mcp.media import Media
 from gateway.mcp.message import INVALID_PARAMS, METHOD_NOT_FOUND, Fault, Message, fault_of
 from gateway.mcp.own_tools import NAMES, OwnTools, inner_call
 from gateway.mcp.peer import EARLIER, REVISIONS, TASKS, Peer
@@ -29,6 +30,7 @@ from gateway.mcp.tasks import Tasks
 from gateway.mcp.tools import Mode, Tools
 from gateway.own_calls import OwnCalls
 from gateway.parse import issues_of
+from gateway.telemetry import CallTrace
 from gateway.waiting import Waiting
 
 Watch = Callable[[str], None]
@@ -58,6 +60,8 @@ class Methods:
         waiting: Waiting,
         questions: Questions,
         tasks: Tasks,
+        media: Media,
+        trace: Callable[[str | None], CallTrace],
         clock: Clock,
     ) -> None:
         self._pipeline = pipeline
@@ -69,6 +73,8 @@ class Methods:
         self._waiting = waiting
         self._questions = questions
         self._tasks = tasks
+        self._media = media
+        self._trace = trace
         self._clock = clock
 
     async def answer(self, visit: Visit, peer: Peer, message: Message, watch: Watch | None = None) -> dict[str, Any]:
@@ -138,7 +144,8 @@ class Methods:
             if asked.name in NAMES and asked.name != "call_action":
                 agent = visit.principal.agent
                 self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
-                return of_value(await self._own_tools.run(visit.principal, asked))
+                value = await self._own_tools.run(visit.principal, asked)
+                return await self._with_files(visit, of_value(value), value.get("output"))
             inner = inner_call(asked) if asked.name == "call_action" else asked
         except ActionError as error:
             return of_error(error)
@@ -147,18 +154,30 @@ class Methods:
         if state is not None:
             answer = await self._standing(visit, self._questions.call_of(visit.principal, asked, state))
         else:
-            answer = await self._run(visit, asked, inner, watch)
+            answer = await self._run(visit, asked, inner, self._trace_of(visit, message), watch)
         if answer.status == 202 and not (state is not None and declined(message)):
             return await self._put_off(visit, peer, asked, answer, promised=promised)
-        return of_answer(answer, promised=promised)
+        return await self._with_files(visit, of_answer(answer, promised=promised), answer.body.get("output"))
 
-    async def _run(self, visit: Visit, asked: ToolCall, inner: ToolCall, watch: Watch | None) -> Answer:
+    async def _with_files(self, visit: Visit, result: dict[str, Any], output: object) -> dict[str, Any]:
+        """Put files that an output names into the content, where a model can look at them."""
+        shown = await self._media.of(visit.principal.agent, output) if output is not None else []
+        return {**result, "content": [*result["content"], *shown]} if shown else result
+
+    def _trace_of(self, visit: Visit, message: Message) -> CallTrace:
+        """Return the trace that the client names in `_meta` (W3C trace context), else that of the HTTP request."""
+        said = message.meta.get("traceparent")
+        return self._trace(said) if isinstance(said, str) else visit.trace
+
+    async def _run(
+        self, visit: Visit, asked: ToolCall, inner: ToolCall, trace: CallTrace, watch: Watch | None
+    ) -> Answer:
         """Hand the call to the pipeline. Raises `Fault` for a tool that there is not: it is on record too."""
         direct = inner is asked
         action = self._tools.action(visit.principal, inner.name) if direct else inner.name
         raw = orjson.dumps(inner.arguments)
         answer = await self._pipeline.invoke(
-            Asked(visit.principal, action, raw, inner.options, visit.address, visit.trace, watch=watch)
+            Asked(visit.principal, action, raw, inner.options, visit.address, trace, watch=watch)
         )
         if direct and answer.body.get("code") == "action_not_found":
             raise Fault(INVALID_PARAMS, f"There is no tool {asked.name[:120]!r}.", dict(answer.body))

@@ -12,6 +12,11 @@ from aiohttp import web
 
 from connectors.sdk.errors import PolicyDenied
 
+_PATH = "/mcp"
+_HEADERS = (
+    "Authorization, Content-Type, Mcp-Method, Mcp-Name, MCP-Protocol-Version, Mcp-Session-Id, traceparent, tracestate"
+)
+
 
 class Origins:
     """Checks `Origin` and `Host`. `public_url` is the gateway's root as people reach it."""
@@ -19,6 +24,26 @@ class Origins:
     def __init__(self, allowed: Sequence[str], public_url: str | None) -> None:
         self._allowed = {_origin(one) for one in (*allowed, *([public_url] if public_url else []))}
         self._hosts = {urlsplit(public_url).netloc.lower()} if public_url else set[str]()
+
+    def knows(self, request: web.BaseRequest) -> bool:
+        """Whether a request comes from a page of an allowed origin."""
+        return _origin(request.headers.get("Origin", "")) in self._allowed
+
+    async def preflight(self, request: web.Request) -> web.Response:
+        """Answer `OPTIONS`, by which a browser asks whether a page may ask. Raises `PolicyDenied`."""
+        self.check(request)
+        return web.Response(status=204)
+
+    async def sign(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Let pages of allowed origins read an answer (Fetch standard, "CORS protocol")."""
+        if request.path.startswith(_PATH) and self.knows(request):
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+            response.headers["Vary"] = "Origin"
+            response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id, WWW-Authenticate, Retry-After"
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "POST"
+                response.headers["Access-Control-Allow-Headers"] = _HEADERS
+                response.headers["Access-Control-Max-Age"] = "600"
 
     def check(self, request: web.BaseRequest) -> None:
         """Raise `PolicyDenied` for a page of a foreign site, and for a foreign name of a local gateway."""

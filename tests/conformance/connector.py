@@ -13,12 +13,17 @@ from connectors.sdk import (
     Irreversible,
     Output,
     StaticToken,
+    StoredFile,
     Unbound,
     Unknowable,
     Upstream,
 )
 from connectors.sdk.simulator import Answer, Call, Refusal, Routes, Simulator
 
+_PICTURE = bytes.fromhex(  # one red pixel
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
+    "0000000049454e44ae426082"
+)
 TOKEN = "check-token-5e1f"
 
 
@@ -38,6 +43,11 @@ class Named(Input):
 
 class Text(Output):
     text: str
+
+
+class Shown(Output):
+    text: str
+    files: list[StoredFile]
 
 
 def check_connector() -> Connector:
@@ -81,6 +91,22 @@ def check_connector() -> Connector:
     async def slow(api: Upstream, what: Slow) -> Text:
         """Read a text that takes its time."""
         return api.read(Text, await api.get("/slow", params={"seconds": what.seconds}))
+
+    def show(name: str, *paths: str) -> None:
+        @check.action(
+            name, scopes={"check:text:read"}, effect=Effect.READ, resource=Unbound("text"), vendor_scopes={"t"}
+        )
+        async def get(api: Upstream, what: Nothing) -> Shown:
+            """Read files."""
+            del what
+            found = [await api.get(path) for path in paths]
+            kept = [await api.save(one.body, one.headers["content-type"]) for one in found]
+            return Shown(text="What the files show.", files=kept)
+
+    show("picture.get", "/picture")
+    show("sound.get", "/sound")
+    show("document.get", "/document")
+    show("album.get", "/picture", "/document")
 
     @check.action(
         "greeting.get", scopes={"check:text:read"}, effect=Effect.READ, resource=Unbound("text"), vendor_scopes={"t"}
@@ -135,6 +161,15 @@ class CheckVendor(Simulator):
     def greeting(self, call: Call) -> Answer:
         return Answer.of({"text": f"Hello, {call.query['name']}!"})
 
+    def picture(self, call: Call) -> Answer:
+        return Answer(200, _PICTURE, {"content-type": "image/png"})
+
+    def sound(self, call: Call) -> Answer:
+        return Answer(200, b"RIFF$\0\0\0WAVEfmt ", {"content-type": "audio/wav"})
+
+    def document(self, call: Call) -> Answer:
+        return Answer(200, b"The text of a document.", {"content-type": "text/plain"})
+
     def failure(self, call: Call) -> Answer:
         return Answer.of({"message": "This tool intentionally returns an error for testing"}, 422)
 
@@ -146,6 +181,9 @@ class CheckVendor(Simulator):
 _ROUTES: Routes[Any] = Routes(
     [
         ("GET", "/text", CheckVendor.text),
+        ("GET", "/picture", CheckVendor.picture),
+        ("GET", "/sound", CheckVendor.sound),
+        ("GET", "/document", CheckVendor.document),
         ("GET", "/greeting", CheckVendor.greeting),
         ("GET", "/failure", CheckVendor.failure),
         ("GET", "/slow", CheckVendor.text),

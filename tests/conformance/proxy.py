@@ -15,6 +15,10 @@ from aiohttp import ClientSession, web
 
 # The suite's name of a tool, and the gateway's.
 TOOLS = {
+    "test_image_content": "check__picture__get",
+    "test_audio_content": "check__sound__get",
+    "test_embedded_resource": "check__document__get",
+    "test_multiple_content_types": "check__album__get",
     "greet": "check__greeting__get",
     "failing_job": "check__failure__get",
     "test_logging_tool": "check__text__get",

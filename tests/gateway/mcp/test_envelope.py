@@ -226,7 +226,7 @@ async def test_a_path_names_the_key_s_own_tenant_and_environment(world: World, t
 async def test_other_http_methods_are_not_spoken(toy: Caller) -> None:
     for method in ("GET", "DELETE", "PUT"):
         reply = await toy.ask(method, "/mcp")
-        assert (reply.status, reply.headers["Allow"]) == (405, "POST")
+        assert (reply.status, reply.headers["Allow"]) == (405, "OPTIONS, POST")
 
 
 @pytest.mark.parametrize(
@@ -257,3 +257,23 @@ async def test_pages_of_foreign_sites_and_foreign_names_are_kept_out(
     reply = await Speaker(agent).ask("tools/call", ORDER, headers=headers)
     assert reply.status == (200 if taken else 403), reply.body
     assert world.applied() == (["POST /orders"] if taken else [])
+
+
+async def test_a_page_of_an_allowed_origin_may_ask_and_read(make_world: Callable[..., Awaitable[World]]) -> None:
+    world = await make_world(mcp_origins=["https://app.example"])
+    agent = await world.caller()
+    page = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    asked = await agent.ask("OPTIONS", "/mcp", headers=page, bearer=None)
+    assert asked.status == 204
+    assert "MCP-Protocol-Version" in asked.headers["Access-Control-Allow-Headers"]
+    for reply in (
+        asked,
+        await Speaker(agent).ask("tools/list", headers=page),
+        await agent.ask("POST", "/mcp", raw=b"{}", headers=page, bearer="no key"),
+    ):
+        assert reply.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    foreign = await agent.ask("OPTIONS", "/mcp", headers=page | {"Origin": "https://evil.example"}, bearer=None)
+    assert foreign.status == 403
+    assert "Access-Control-Allow-Origin" not in foreign.headers
+    elsewhere = await agent.ask("GET", "/v1/actions", headers=page)
+    assert "Access-Control-Allow-Origin" not in elsewhere.headers

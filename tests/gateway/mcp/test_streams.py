@@ -80,6 +80,25 @@ async def test_a_call_tells_how_far_it_is_under_the_client_s_token(world: World,
     assert world.applied() == ["POST /orders"]
 
 
+@pytest.mark.parametrize("token", [None, "t1"])
+async def test_a_stop_tells_where_a_sent_call_stands(world: World, toy: Caller, token: str | None) -> None:
+    stop = world.valve.stop("POST", "/orders", "after")
+    speaker = Speaker(toy)
+    meta = {"gatehouse/idempotency_key": "k"} | ({"progressToken": token} if token else {})
+    message = speaker.message("tools/call", {"name": TOOL, "arguments": ORDER, "_meta": meta})
+    asked = asyncio.create_task(speaker.post(orjson.dumps(message), speaker.headers(message)))
+    await stop.arrived.wait()
+    await world.gateway.stop()
+    stop.release()
+    reply = await asked
+    last = orjson.loads(reply.raw.rpartition(b"data: ")[2]) if token else reply.body
+    assert last["result"]["_meta"]["gatehouse/call"]["status"] == "running"
+    await world.start()
+    call = last["result"]["_meta"]["gatehouse/call"]["id"]
+    assert (await toy.look(call, wait=20)).body["status"] == "succeeded"
+    assert world.applied() == ["POST /orders"]
+
+
 async def test_a_client_that_reads_no_events_gets_the_answer_alone(world: World, toy: Caller) -> None:
     speaker = Speaker(toy)
     params = {"name": TOOL, "arguments": ORDER, "_meta": {"gatehouse/idempotency_key": "k", "progressToken": 1}}

@@ -1,10 +1,12 @@
 """The tools that a client is shown, and what calling them answers."""
 
+import base64
 from typing import Any
 
 import orjson
 import pytest
 
+from connectors.sdk.simulator import Answer
 from tests.gateway.caller import Caller
 from tests.gateway.speaker import MODERN, Speaker
 from tests.gateway.world import World
@@ -339,3 +341,40 @@ async def test_a_freeze_refuses_lists_and_calls(world: World, toy: Caller) -> No
     ):
         assert result["_meta"]["gatehouse/problem"]["code"] == "frozen"
     assert world.reached() == []
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content", "kind"),
+    [("image/png", b"\x89PNG", "image"), ("audio/wav", b"RIFF", "audio"), ("text/plain", b"words", "resource")],
+)
+async def test_a_file_that_a_model_can_look_at_comes_as_content(
+    world: World, toy: Caller, media_type: str, content: bytes, kind: str
+) -> None:
+    world.toy.special["/signed/x"] = Answer(200, content, {"content-type": media_type})
+    speaker = Speaker(toy, path="/mcp?tools=direct")
+    result = await speaker.result("toy__file__get", {"name": "x"})
+    shown = result["content"][1]
+    assert shown["type"] == kind
+    held = shown["resource"]["text"].encode() if kind == "resource" else base64.b64decode(shown["data"])
+    assert held == content
+    again = await speaker.result("get_call", {"call": result["_meta"]["gatehouse/call"]["id"]})
+    assert again["content"][1] == shown
+
+
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [("application/zip", b"PK"), ("image/svg+xml", b"<svg/>"), ("image/png", b"x" * (1024 * 1024 + 1))],
+)
+async def test_other_files_are_only_named(world: World, toy: Caller, media_type: str, content: bytes) -> None:
+    world.toy.special["/signed/x"] = Answer(200, content, {"content-type": media_type})
+    result = await Speaker(toy, path="/mcp?tools=direct").result("toy__file__get", {"name": "x"})
+    assert len(result["content"]) == 1
+    assert result["structuredContent"]["media_type"] == media_type
+
+
+async def test_a_trace_that_the_client_names_goes_on_at_the_vendor(world: World, toy: Caller) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    params = {"name": "toy__note__get", "arguments": {"box": "red", "id": 1}}
+    meta = {"_meta": {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}}
+    await Speaker(toy).ask("tools/call", params | meta)
+    assert world.toy.received[0].headers["traceparent"].split("-")[1] == trace
