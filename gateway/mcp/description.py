@@ -15,6 +15,8 @@ _MESSAGE: dict[str, Any] = {
     },
 }
 _MESSAGES: dict[str, Any] = {"anyOf": [_MESSAGE, {"type": "array", "maxItems": 50, "items": _MESSAGE}]}
+# What is wrong with one message of a batch is answered in its place, so any object or list of things is taken.
+_TAKEN: dict[str, Any] = {"anyOf": [{"type": "object"}, {"type": "array"}]}
 _STATUSES = (400, 401, 403, 404, 406, 413, 415, 422, 423, 429, 500, 503)
 _DESCRIPTION = (
     "Streamable HTTP in the revisions 2026-07-28, 2025-11-25, 2025-06-18 and 2025-03-26, one endpoint for all. What"
@@ -54,7 +56,7 @@ def _operation(id: str, place: list[dict[str, Any]]) -> dict[str, Any]:
         "summary": "Speak the Model Context Protocol",
         "description": _DESCRIPTION,
         "parameters": [*place, tools],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _MESSAGES}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _TAKEN}}},
         "responses": responses,
     }
     preflight = {

@@ -129,7 +129,7 @@ class Listeners:
             await changed.wait()
 
     def _list(self, principal: Principal, mode: Mode | None) -> bytes:
-        return self._tools.offer(principal, mode).digest
+        return self._tools.offer(principal, mode).written
 
     async def _follow_task(self, visit: Visit, peer: Peer, task: str, heard: "asyncio.Queue[dict[str, Any]]") -> None:
         """Say how a task stands, each time that it is another than before."""

@@ -136,7 +136,12 @@ class Methods:
         left = _FRESH_MS
         if offer.good_until is not None:
             left = min(left, max(0, int((offer.good_until - self._clock.now()).total_seconds() * 1000)))
-        return {"tools": offer.tools, "resultType": "complete", "ttlMs": left, "cacheScope": "private"}
+        return {
+            "tools": orjson.Fragment(offer.written),
+            "resultType": "complete",
+            "ttlMs": left,
+            "cacheScope": "private",
+        }
 
     async def _call(self, visit: Visit, peer: Peer, message: Message, watch: Watch | None) -> dict[str, Any]:
         try:

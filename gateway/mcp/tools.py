@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Literal
 
 import orjson
@@ -23,23 +22,22 @@ from scopes.grant import Autonomy, Grant, covering
 
 Mode = Literal["direct", "discover"]
 MOST_DIRECT = 40
-_REMEMBERED = 256
+_KEPT_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The tools of a caller as it is now. `good_until` is when a grant among them expires.
 
-    `digest` tells two lists apart. `promised` are the tools that declare an output schema, which a good result must
-    then fit.
+    `written` is the list as JSON, made once: a long one takes its time. `promised` are the tools that declare an output
+    schema, which a good result must then fit.
     """
 
     principal: Principal
     mode: Mode
-    tools: Sequence[Mapping[str, Any]]
+    written: bytes
     promised: frozenset[str]
     good_until: datetime | None
-    digest: bytes
 
 
 class Tools:
@@ -49,6 +47,7 @@ class Tools:
         self._catalogue = catalogue
         self._clock = clock
         self._offers: OrderedDict[tuple[str, Mode | None], Offer] = OrderedDict()
+        self._kept_bytes = 0
 
     def offer(self, principal: Principal, wanted: Mode | None) -> Offer:
         """Return the tools: as `wanted`, or in whichever form fits their number. None where nothing is granted."""
@@ -57,10 +56,7 @@ class Tools:
         if known is not None and known.principal is principal and (known.good_until is None or now < known.good_until):
             return known
         offer = self._made(principal, wanted, now)
-        self._offers[principal.key, wanted] = offer
-        self._offers.move_to_end((principal.key, wanted))
-        if len(self._offers) > _REMEMBERED:
-            self._offers.popitem(last=False)
+        self._keep((principal.key, wanted), offer)
         return offer
 
     def action(self, principal: Principal, name: str) -> str:
@@ -70,6 +66,14 @@ class Tools:
                 if tool_name(action.name) == name:
                     return action.name
         return name.replace("__", ".")
+
+    def _keep(self, key: tuple[str, Mode | None], offer: Offer) -> None:
+        replaced = self._offers.pop(key, None)
+        self._kept_bytes += len(offer.written) - (len(replaced.written) if replaced is not None else 0)
+        self._offers[key] = offer
+        while self._kept_bytes > _KEPT_BYTES and len(self._offers) > 1:
+            _, oldest = self._offers.popitem(last=False)
+            self._kept_bytes -= len(oldest.written)
 
     def _made(self, principal: Principal, wanted: Mode | None, now: datetime) -> Offer:
         found = self._catalogue.callable(principal, now)
@@ -82,8 +86,7 @@ class Tools:
         elif found:
             tools = DISCOVER
         promised = frozenset(tool["name"] for tool in tools if "outputSchema" in tool)
-        digest = sha256(orjson.dumps(tools)).digest()
-        return Offer(principal, mode, tools, promised, min(expiries, default=None), digest)
+        return Offer(principal, mode, orjson.dumps(tools), promised, min(expiries, default=None))
 
     def _direct(self, principal: Principal, action: Action, connections: Sequence[Connection]) -> dict[str, Any]:
         grants = self._covering(principal, action, connections)

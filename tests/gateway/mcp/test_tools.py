@@ -378,3 +378,11 @@ async def test_a_trace_that_the_client_names_goes_on_at_the_vendor(world: World,
     meta = {"_meta": {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}}
     await Speaker(toy).ask("tools/call", params | meta)
     assert world.toy.received[0].headers["traceparent"].split("-")[1] == trace
+
+
+async def test_lists_are_kept_within_their_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.mcp.tools._KEPT_BYTES", 1)
+    first, second = await world.caller("one"), await world.caller("two", scopes=("toy:note:read",))
+    for _ in range(2):
+        assert len(await Speaker(first, path="/mcp?tools=direct").tools()) > 10
+        assert "toy__order__create" not in str(await Speaker(second, path="/mcp?tools=direct").tools())
