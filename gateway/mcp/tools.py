@@ -92,7 +92,8 @@ class Tools:
         grants = self._covering(principal, action, connections)
         shown = tool(action, "mcp")
         shown["inputSchema"] = _with_options(action, connections, grants)
-        if not _runs_at_once(action, grants):
+        # The revisions before 2026-07-28 know objects alone.
+        if not _runs_at_once(action, grants) or shown["outputSchema"].get("type") != "object":
             del shown["outputSchema"]
         return shown
 

@@ -5,10 +5,13 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import RootModel
 
+from connectors.sdk import Effect, Unbound, Upstream
 from connectors.sdk.simulator import Answer
 from tests.gateway.caller import Caller
 from tests.gateway.speaker import MODERN, Speaker
+from tests.gateway.toy import Named
 from tests.gateway.world import World
 
 ORDER = {"item": "a"}
@@ -386,3 +389,27 @@ async def test_lists_are_kept_within_their_bound(world: World, monkeypatch: pyte
     for _ in range(2):
         assert len(await Speaker(first, path="/mcp?tools=direct").tools()) > 10
         assert "toy__order__create" not in str(await Speaker(second, path="/mcp?tools=direct").tools())
+
+
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+async def test_an_output_that_is_no_object_comes_within_the_call(world: World) -> None:
+    shop = world.registry.connectors["toy"]
+
+    @shop.action(
+        "odd.numbers", scopes={"toy:odd:read"}, effect=Effect.READ, resource=Unbound("odd"), vendor_scopes={"odd"}
+    )
+    async def numbers(api: Upstream, what: Named) -> Numbers:
+        """Read numbers."""
+        await api.get("/me")
+        return Numbers([1, 2])
+
+    agent = await world.caller(scopes=("toy:odd:read",))
+    for revision in (MODERN, "2025-06-18"):
+        speaker = await speaker_of(agent, revision)
+        tools = {tool["name"]: tool for tool in await speaker.tools()}
+        assert "outputSchema" not in tools["toy__odd__numbers"]
+        result = await speaker.result("toy__odd__numbers", {"name": "x"})
+        assert result["structuredContent"]["output"] == [1, 2]
