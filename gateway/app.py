@@ -45,11 +45,10 @@ from gateway.allowance import Allowances, Defaults
 from gateway.answers import Answers
 from gateway.approvals import Approvals
 from gateway.call import Answer
-from gateway.catalogue import ActionCatalogue
 from gateway.clock import Clock, SystemClock
 from gateway.cursor import Cursors
 from gateway.custom_fields import CustomFieldBook
-from gateway.describe import Describer
+from gateway.doors import Doors
 from gateway.errand import Errands
 from gateway.evidence.timeline import Timeline
 from gateway.execute import Executor
@@ -57,17 +56,9 @@ from gateway.fault import log_fault
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.freshness import Freshness
-from gateway.http.actions import ActionRoutes
-from gateway.http.admin.door import AdminDoor, Services
-from gateway.http.agent import AgentDoor
-from gateway.http.approval_page import ApprovalPage
-from gateway.http.calls import CallRoutes
-from gateway.http.connect import ConnectPages
+from gateway.http.admin.door import Services
 from gateway.http.edge import edge, sign_answer
-from gateway.http.files import FileRoutes
 from gateway.http.listener import bind, turn_away, url_of
-from gateway.http.public import PublicRoutes
-from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
 from gateway.http.tls import listener_tls, only_certified
 from gateway.idempotency import Idempotency
@@ -86,7 +77,6 @@ from gateway.looks import Looks
 from gateway.observe import Observer
 from gateway.parse import Parser
 from gateway.policy.decide import AutonomyRule
-from gateway.preview import Preview
 from gateway.queue import Queue, Reopener
 from gateway.reconcile import Reconciler
 from gateway.recovery import Recovery
@@ -149,7 +139,7 @@ class Gateway:
         self._tls = listener_tls(settings)
         self._hurry = Hurry()
         self._runner: Runner | None = None
-        self._door: AgentDoor | None = None
+        self._doors: Doors | None = None
         self._metrics_runner: web.AppRunner | None = None
         self.url = ""
         self.metrics_url = ""
@@ -428,6 +418,8 @@ class Gateway:
         """Let callers go, as `gateway/leave.py` says."""
         hurry, settings = self._hurry, self.settings
         self.waiting.leave()
+        if self._doors is not None:
+            await self._doors.leave(_DISMISSAL_SECONDS)
         self.queue.leave()
         self.recovery.leave()
         await hurry.wait(settings.drain_delay_seconds)
@@ -439,7 +431,7 @@ class Gateway:
         runner.close_idle()
         await hurry.until(lambda: not (runner.connections() or self._busy()), left)
         self.pipeline.leave()
-        if self._door is not None and self._door.dismiss():
+        if self._doors is not None and self._doors.agents.dismiss():
             await Hurry().until(lambda: not runner.connections(), _DISMISSAL_SECONDS)
 
     def _busy(self) -> bool:
@@ -448,75 +440,19 @@ class Gateway:
 
     def application(self) -> web.Application:
         """Return the application with all routes."""
-        passing = edge(self.intake_limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
+        intake = Policy("intake", self.settings.intake_per_second, 1)
+        passing = edge(self.intake_limiter, intake, self.settings.proxies(), self.telemetry.metrics)
         certified = only_certified(self._tls is not None and self._tls.asks)
         application = web.Application(middlewares=[passing, certified], client_max_size=0)
-        application.add_routes(self._routes())
+        self._doors = Doors(self, self._clock, intake)
+        application.add_routes(self._doors.routes())
         application.on_response_prepare.append(sign_answer(lambda: self.draining))
+        application.on_response_prepare.append(self._doors.origins.sign)
         return application
 
-    def _routes(self) -> list[web.RouteDef]:
-        door = self._door = AgentDoor(
-            directory=self.directory,
-            freezes=self.freezes,
-            limiter=self.intake_limiter,
-            allowances=self.allowances,
-            telemetry=self.telemetry,
-            intake=self._intake(),
-            concurrency=self.settings.concurrency,
-        )
-        proxies = self.settings.proxies()
-        preview = Preview(
-            self.pipeline, self.executor, self.road, self.allowances, self.registry, self.answers, self._clock
-        )
-        catalogue = ActionCatalogue(self.registry)
-        describer = Describer(catalogue, self.registry, self.custom_fields, self.errands, self.allowances, self._clock)
-        actions = ActionRoutes(self.pipeline, preview, catalogue, describer, self.waiting, self.cursors, self._clock)
-        calls = CallRoutes(
-            self.looks, self.waiting, self.journal, self.answers, self.approvals, self.reopener, self.cursors
-        )
-        files, runs = FileRoutes(self.files, self.settings.uploads), RunRoutes(self.runs, self.timeline, self.cursors)
-        public = PublicRoutes(
-            self.registry,
-            self.database,
-            lambda: self.draining,
-            self.shared.answers if self.shared is not None else None,
-            self._keys_state if self.vault is not None else None,
-        )
-        return [
-            web.post("/v1/actions/{action}", door.route(actions.run, records_freezes=True)),
-            web.get("/v1/actions", door.route(actions.list), allow_head=False),
-            web.get("/v1/actions/{action}", door.route(actions.describe), allow_head=False),
-            web.post("/v1/actions/{action}/preview", door.route(actions.preview)),
-            web.get("/v1/calls/{id}", door.route(calls.get), allow_head=False),
-            web.post("/v1/calls/{id}/cancel", door.route(calls.cancel)),
-            web.get("/v1/calls/{id}/output", door.route(calls.output), allow_head=False),
-            web.post("/v1/files", door.route(files.upload)),
-            web.get("/v1/files/{id}", door.route(files.download), allow_head=False),
-            web.post("/v1/runs", door.route(runs.open)),
-            web.get("/v1/runs/{run}", door.route(runs.timeline), allow_head=False),
-            web.post("/v1/runs/{run}/events", door.route(runs.note)),
-            web.post("/v1/runs/{run}/outcome", door.route(runs.close)),
-            *public.routes(),
-            *ConnectPages(self.consents, self.links, self.cursors, self.settings.public_url, proxies).routes(),
-            *AdminDoor(self.admin, self.cursors, self._clock, proxies).routes(),
-            *ApprovalPage(
-                self.admin.tokens,
-                self.admin.decisions,
-                self.approvals,
-                self.cursors,
-                self._clock,
-                self.settings.public_url,
-                proxies,
-            ).routes(),
-        ]
-
-    def _keys_state(self) -> dict[str, bool]:
+    def keys_state(self) -> dict[str, bool]:
         """Whether Vault lets checkpoints be signed and every tenant's data key be used."""
         return {"checkpoints": not self._checkpoints.behind, "data_keys": self.data_keys.complete}
-
-    def _intake(self) -> Policy:
-        return Policy("intake", self.settings.intake_per_second, 1)
 
     async def _listen(self) -> None:
         settings, tls = self.settings, self._tls

@@ -88,7 +88,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as a door hands it in: authenticated, not yet looked into."""
+    """A request as a door hands it in: authenticated, not yet looked into. `watch` hears what happens to it."""
 
     principal: Principal
     action: str
@@ -97,6 +97,7 @@ class Asked:
     address: str
     trace: CallTrace
     preview: bool = False
+    watch: Callable[[str], None] | None = None
 
 
 @dataclass(slots=True)

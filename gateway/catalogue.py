@@ -13,7 +13,7 @@ from gateway.registry import Registry
 from scopes.grant import covering
 
 _WORD = re.compile(r"[a-z0-9]+")
-_TOOL_NAME = 64
+LONGEST_NAME = 64
 
 
 class ActionCatalogue:
@@ -112,7 +112,7 @@ def tool(action: Action, form: str) -> dict[str, Any]:
 def tool_name(name: str) -> str:
     """Return an action's name as tool APIs allow it: `.` as `__`, at most 64 characters."""
     plain = name.replace(".", "__")
-    if len(plain) <= _TOOL_NAME:
+    if len(plain) <= LONGEST_NAME:
         return plain
     return f"{plain[:55]}_{sha256(name.encode()).hexdigest()[:8]}"
 

@@ -4,7 +4,6 @@ The look-up only reads. The claim itself is a unique insert, made when the call 
 """
 
 import hmac
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,7 +15,6 @@ from gateway.clock import stamp
 from gateway.ledger.database import Database
 from gateway.ledger.record import Claim, ClaimTaken
 
-_BARE = re.compile(r"^[\x21-\x7e]{1,255}$")
 _LOOK_UP = (
     "SELECT call, digest FROM claims WHERE tenant=? AND environment=? AND agent=? AND key=?"
     " AND (expires_at IS NULL OR expires_at > ?)"
@@ -28,21 +26,6 @@ class Earlier:
     """The first call under this key."""
 
     call: str
-
-
-def read_key(header: str | None) -> str | None:
-    """Return the key of an `Idempotency-Key` header, quoted or bare. Raises `MalformedRequest`."""
-    if header is None:
-        return None
-    text = header.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if not _BARE.match(text):
-        raise MalformedRequest(
-            "The Idempotency-Key must be 1 to 255 visible ASCII characters.",
-            issues=[Issue(parameter="Idempotency-Key", message="1 to 255 visible ASCII characters, no spaces")],
-        )
-    return text
 
 
 class Idempotency:
@@ -70,9 +53,9 @@ class Idempotency:
                     call.run, typed.target.action.name, typed.target.connection.id, typed.value
                 )
             elif derives and not call.asked.preview:
-                raise _missing("This grant derives the key from the run, and the header Gatehouse-Run is missing.")
+                raise _missing("This grant derives the key from the run, and no run is named (Gatehouse-Run).")
             elif not call.asked.preview:
-                raise _missing("The header Idempotency-Key is missing; every action but a read needs one.")
+                raise _missing("The idempotency key is missing; every action but a read needs one.")
         if typed.key is not None and not typed.marker:
             typed.marker = self.marker(typed.target.call.agent, typed.key)
 
@@ -121,5 +104,6 @@ def _missing(detail: str) -> MalformedRequest:
     return MalformedRequest(
         detail,
         issues=[Issue(parameter="Idempotency-Key", message="required for this action")],
-        hint="Make one key per intended effect and send the same key with every retry.",
+        hint="Make one key per intended effect and send the same key with every retry: in the header Idempotency-Key,"
+        " over MCP as `_gatehouse.idempotency_key`.",
     )

@@ -55,6 +55,8 @@ class Journal:
     def note(self, call: Opened, type: str, data: Mapping[str, object], *, first: bool = False) -> None:
         """Add an event that the call's next durable write carries. The `first` one tells how the call began."""
         agent = call.agent
+        if call.asked.watch is not None:
+            call.asked.watch(type)
         call.events.insert(
             0 if first else len(call.events),
             self._events.make(

@@ -11,6 +11,7 @@ from connectors.sdk.errors import ActionError, concrete
 from connectors.sdk.model import StoredFile
 from gateway.http.admin.document import admin_paths
 from gateway.http.runs import CloseRun, NoteEvent, OpenRun
+from gateway.mcp.description import mcp_paths
 from gateway.registry import Registry
 
 Schema = dict[str, Any]
@@ -29,7 +30,7 @@ def document_bytes(registry: Registry) -> bytes:
 def document(registry: Registry) -> Schema:
     """Return the document."""
     components = _Components()
-    paths: dict[str, Schema] = dict(_fixed_paths(components))
+    paths: dict[str, Schema] = dict([*_fixed_paths(components), *mcp_paths()])
     for action in registry.actions():
         paths |= _action_paths(action, components)
     paths |= admin_paths(components.of)

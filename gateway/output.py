@@ -11,8 +11,8 @@ INLINE_BYTES = 256 * 1024
 _TEXT_PART = 64 * 1024
 
 
-def inline(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a finished call's body with an output that is small enough to send at once.
+def inline(body: Mapping[str, Any], most: int = INLINE_BYTES) -> Mapping[str, Any]:
+    """Return a finished call's body with an output of at most so many bytes.
 
     A list under `/items` is cut to its first items; anything else that is too large is left out. The member
     `truncated` says what is missing and where to read it.
@@ -21,25 +21,25 @@ def inline(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if output is None:
         return body
     size = len(orjson.dumps(output))
-    if size <= INLINE_BYTES:
+    if size <= most:
         return body
     href = f"/v1/calls/{body['id']}/output"
     if isinstance(output, Mapping) and isinstance(output.get("items"), list):
         items = output["items"]
-        kept = _first(items, INLINE_BYTES)
+        kept = _first(items, most)
         cut = {"pointer": "/items", "returned": len(kept), "total": len(items), "href": f"{href}?pointer=/items"}
         return {**body, "output": {**output, "items": kept}, "truncated": cut}
     return {**body, "output": None, "truncated": {"pointer": "", "bytes": size, "href": href}}
 
 
-def page(output: Any, pointer: str, start: int, limit: int) -> tuple[list[Any], int | None]:
+def page(output: Any, pointer: str, start: int, limit: int, most: int = INLINE_BYTES) -> tuple[list[Any], int | None]:
     """Return a page of the part of an output that a pointer names, and where the next one begins.
 
     Lists give items, texts give pieces of 64 KiB characters, objects their members as `{name, value}`; a value
-    gives itself. Raises `InvalidInput` for a pointer that leads nowhere.
+    gives itself. It has at most so many bytes, or one item. Raises `InvalidInput` for a pointer that leads nowhere.
     """
     items = _sequence(_at(output, pointer))
-    kept = _first(items[start : start + limit], INLINE_BYTES) or items[start : start + 1]
+    kept = _first(items[start : start + limit], most) or items[start : start + 1]
     end = start + len(kept)
     return kept, end if end < len(items) else None
 

@@ -60,13 +60,18 @@ def cursor_binding(target: Resolved, value: dict[str, Any]) -> str:
 
 def refused_input(error: ValidationError) -> InvalidInput:
     """Return the problem of an input that does not fit, with a pointer for each fault."""
-    issues = [_issue(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors(include_url=False)[:50]]
+    issues = issues_of(error)
     first = issues[0]
     return InvalidInput(
         f"{first.pointer}: {first.message}",
         issues=issues,
         hint="`GET /v1/actions/{action}` shows the schema of the input.",
     )
+
+
+def issues_of(error: ValidationError) -> list[Issue]:
+    """Return the faults of what does not fit a model, at most 50, each with a pointer."""
+    return [_issue(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors(include_url=False)[:50]]
 
 
 def _issue(loc: Sequence[int | str], kind: str, message: str) -> Issue:

@@ -46,7 +46,7 @@ class Resolver:
             names = ", ".join(sorted(connection.name for connection in mine))
             raise ConnectionAmbiguous(
                 f"This agent has {len(mine)} {connector} connections: {names}.",
-                hint="Name one in the header Gatehouse-Connection.",
+                hint="Name one in the header Gatehouse-Connection, over MCP as `_gatehouse.connection`.",
             )
         return _usable(mine[0], call)
 

@@ -89,6 +89,15 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list[str], description="CIDRs of proxies whose X-Forwarded-For is believed, parted by commas."
     )
+    mcp_origins: Annotated[list[str], NoDecode] = Field(
+        default_factory=list[str],
+        description="Origins of web pages that may speak MCP to this gateway (https://app.example), parted by commas.",
+    )
+    mcp_listeners: int = Field(
+        default=4096,
+        ge=1,
+        description="MCP subscriptions open at once; over it further ones are answered `overloaded`.",
+    )
     outbound_proxy: str | None = Field(
         default=None,
         pattern=r"^https?://[^/]+/?$",
@@ -246,7 +255,7 @@ class Settings(BaseSettings):
             raise ValueError("is of no use without tls_certificate_file")
         return value
 
-    @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
+    @field_validator("connectors", "opened_networks", "trusted_proxies", "mcp_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -33,9 +33,9 @@ class Waiting:
                 stored = await self._looks.mine(principal.agent, id)
             return stored
 
-    async def wait(self, principal: Principal, answer: Answer, seconds: float) -> Answer:
+    async def wait(self, principal: Principal, answer: Answer, seconds: float | None) -> Answer:
         """Return the first answer of a call that was put off, if it ends in time; else the answer as it is."""
-        if answer.call is None:
+        if answer.status != 202 or answer.call is None or not seconds:
             return answer
         stored = await self.call(principal, answer.call, seconds)
         return self._looks.answer(principal, stored) if stored.terminal else answer

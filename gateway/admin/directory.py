@@ -22,6 +22,7 @@ from gateway.call import Agent, Connection, Principal
 from gateway.clock import Clock, moment, stamp
 from gateway.freeze import Freezes
 from gateway.ledger.database import Database
+from gateway.signal import Signal
 from scopes.constraint import Constraints
 from scopes.grant import Autonomy, Grant
 
@@ -40,7 +41,10 @@ class _Known:
 
 
 class Directory:
-    """Finds callers. `secret` is the key of the HMAC under which credentials are stored."""
+    """Finds callers. `secret` is the key of the HMAC under which credentials are stored.
+
+    `changed` rings after every change of the control plane, wherever it was made.
+    """
 
     def __init__(self, database: Database, freezes: Freezes, clock: Clock, secret: bytes) -> None:
         self._database = database
@@ -49,6 +53,7 @@ class Directory:
         self._secret = secret
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._generation = 0
+        self.changed = Signal()
 
     def digest(self, secret: str) -> bytes:
         """Return the form in which a key's or a token's secret is stored."""
@@ -80,6 +85,7 @@ class Directory:
         freezes, held = await self._database.read(_switches)
         self._freezes.replace(freezes)
         self._freezes.hold_writes(held)
+        self.changed.ring()
 
     def _check(self, known: _Known) -> None:
         if known.revoked:

@@ -4,7 +4,6 @@ from typing import Any
 
 from aiohttp import web
 
-from connectors.sdk.errors import Issue, MalformedRequest
 from gateway.call import Answer, Asked, Options
 from gateway.catalogue import ActionCatalogue, full, summary, tool
 from gateway.clock import Clock
@@ -13,8 +12,8 @@ from gateway.describe import Describer
 from gateway.http.agent import Visit
 from gateway.http.request import bad_parameter, check_parameters, header, limit, read_body
 from gateway.http.response import json_response, listing, problem_body
-from gateway.idempotency import read_key
 from gateway.invoke import Pipeline
+from gateway.options import LONGEST, MOST_WAIT_SECONDS, check_key, check_number
 from gateway.output import inline
 from gateway.preview import Preview
 from gateway.waiting import Waiting
@@ -92,9 +91,7 @@ class ActionRoutes:
         """Answer `POST /v1/actions/{action}`."""
         asked = await self._asked(visit, preview=False)
         answer = await self._pipeline.invoke(asked)
-        if answer.status == 202 and asked.options.wait:
-            answer = await self._waiting.wait(visit.principal, answer, asked.options.wait)
-        return respond(answer)
+        return respond(await self._waiting.wait(visit.principal, answer, asked.options.wait))
 
     async def preview(self, visit: Visit) -> web.StreamResponse:
         """Answer `POST /v1/actions/{action}/preview`."""
@@ -126,11 +123,11 @@ def read_options(request: web.BaseRequest) -> Options:
     respond_async, wait = _prefer(header(request, "Prefer"))
     return Options(
         key=read_key(header(request, "Idempotency-Key", most=600)),
-        run=header(request, "Gatehouse-Run", most=64),
-        connection=header(request, "Gatehouse-Connection", most=128),
-        actor=header(request, "Gatehouse-Actor", most=256),
+        run=header(request, "Gatehouse-Run", most=LONGEST["run"]),
+        connection=header(request, "Gatehouse-Connection", most=LONGEST["connection"]),
+        actor=header(request, "Gatehouse-Actor", most=LONGEST["actor"]),
         confidence=_number(request, "Gatehouse-Confidence", 0, 1),
-        reason=header(request, "Gatehouse-Reason"),
+        reason=header(request, "Gatehouse-Reason", most=LONGEST["reason"]),
         timeout=_number(request, "Gatehouse-Timeout", 0.001, 600),
         respond_async=respond_async,
         wait=wait,
@@ -145,8 +142,18 @@ def _prefer(value: str | None) -> tuple[bool, float | None]:
         if name.strip().lower() == "respond-async":
             respond_async = True
         elif name.strip().lower() == "wait" and given.strip().isdigit():
-            wait = min(float(given.strip()[:9]), 60.0)
+            wait = min(float(given.strip()[:9]), MOST_WAIT_SECONDS)
     return respond_async, wait
+
+
+def read_key(text: str | None) -> str | None:
+    """Return the key of an `Idempotency-Key` header, quoted or bare. Raises `MalformedRequest`."""
+    if text is None:
+        return None
+    text = text.strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return check_key("Idempotency-Key", text)
 
 
 def _number(request: web.BaseRequest, name: str, least: float, most: float) -> float | None:
@@ -157,7 +164,4 @@ def _number(request: web.BaseRequest, name: str, least: float, most: float) -> f
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not least <= number <= most:
-        why = f"must be a number from {least:g} to {most:g}"
-        raise MalformedRequest(f"The header {name} {why}.", issues=[Issue(parameter=name, message=why)])
-    return number
+    return check_number(name, number, least, most)

@@ -9,30 +9,35 @@ from typing import cast
 from aiohttp import web
 
 from connectors.sdk.errors import ActionError, Internal, Overloaded, Unauthenticated
-from gateway.admin.directory import Directory
 from gateway.allowance import Allowances
 from gateway.call import Principal
 from gateway.fault import log_fault
 from gateway.freeze import Freezes
+from gateway.http.callers import Callers
 from gateway.http.edge import ADDRESS
-from gateway.http.request import bearer
 from gateway.http.response import problem_response
-from gateway.limits import Bill, Charge, Limiter, Policy, headers, refuse
+from gateway.limits import Bill, Charge, Limiter, Policy, headers
+from gateway.limits import refuse as over
 from gateway.telemetry import CallTrace, Telemetry
 
 
 @dataclass(slots=True)
 class Visit:
-    """One authenticated request. `headers` gives those of an answer that is sent while it is made."""
+    """One authenticated request. `headers` gives those of an answer that is sent while it is made.
+
+    One that only listens may `step_aside`: it is not counted among the requests at work any more.
+    """
 
     request: web.Request
     principal: Principal
     address: str
     trace: CallTrace
     headers: Callable[[], Mapping[str, str]]
+    step_aside: Callable[[], None]
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
+Refuse = Callable[[ActionError, Mapping[str, str]], web.StreamResponse]
 
 
 class AgentDoor:
@@ -41,7 +46,7 @@ class AgentDoor:
     def __init__(
         self,
         *,
-        directory: Directory,
+        callers: Callers,
         freezes: Freezes,
         limiter: Limiter,
         allowances: Allowances,
@@ -49,7 +54,7 @@ class AgentDoor:
         intake: Policy,
         concurrency: int,
     ) -> None:
-        self._directory = directory
+        self._callers = callers
         self._freezes = freezes
         self._limiter = limiter
         self._allowances = allowances
@@ -57,17 +62,22 @@ class AgentDoor:
         self._intake = intake
         self._concurrency = concurrency
         self._inside: set[asyncio.Task[object]] = set()
+        self._aside: set[asyncio.Task[object]] = set()
 
     def dismiss(self) -> bool:
         """End all requests that are under way: each says what it knows. Whether there were any."""
-        for task in self._inside:
+        there = self._inside | self._aside
+        for task in there:
             task.cancel()
-        return bool(self._inside)
+        return bool(there)
 
     def route(
-        self, handler: Handler, *, records_freezes: bool = False
+        self, handler: Handler, *, records_freezes: bool = False, refuse: Refuse = problem_response
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Wrap a handler of authenticated requests. One that `records_freezes` asks for them itself."""
+        """Wrap a handler of authenticated requests. One that `records_freezes` asks for them itself.
+
+        `refuse` writes what keeps a request out, and what a handler raises.
+        """
 
         async def handle(request: web.Request) -> web.StreamResponse:
             trace = self._telemetry.trace(request.headers.get("traceparent"))
@@ -80,25 +90,26 @@ class AgentDoor:
                     agent = visit.principal.agent
                     self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
             except ActionError as error:
-                return problem_response(error, extra)
+                return refuse(error, extra)
             else:
-                response = await self._handled(handler, visit, extra)
+                response = await self._handled(handler, refuse, visit, extra)
             finally:
                 self._inside.discard(task)
+                self._aside.discard(task)
             return response
 
         return handle
 
-    async def _handled(self, handler: Handler, visit: Visit, extra: dict[str, str]) -> web.StreamResponse:
+    async def _handled(
+        self, handler: Handler, refuse: Refuse, visit: Visit, extra: dict[str, str]
+    ) -> web.StreamResponse:
         try:
             response = await handler(visit)
         except ActionError as error:
-            response = problem_response(error, extra)
+            response = refuse(error, extra)
         except Exception as error:
             log_fault(error, visit.trace.id)
-            response = problem_response(
-                Internal("Something failed on our side.", hint="Name the trace to support."), extra
-            )
+            response = refuse(Internal("Something failed on our side.", hint="Name the trace to support."), extra)
         if not response.prepared:
             response.headers.update(extra)
             response.headers.update(self._standing(visit.principal))
@@ -110,12 +121,18 @@ class AgentDoor:
         if len(self._inside) > self._concurrency:
             raise Overloaded("The gateway is at its bound of calls at work.", retry_after_ms=1000)
         try:
-            principal = await self._directory.authenticate(bearer(request), address)
+            principal = await self._callers.of(request, address)
         except Unauthenticated:
             self._telemetry.metrics.unauthenticated.inc()
             raise
         await self._take(f"key:{principal.key}")
-        return Visit(request, principal, address, trace, partial(self._standing, principal))
+        return Visit(request, principal, address, trace, partial(self._standing, principal), self._step_aside)
+
+    def _step_aside(self) -> None:
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        if task in self._inside:
+            self._inside.discard(task)
+            self._aside.add(task)
 
     def _standing(self, principal: Principal) -> Mapping[str, str]:
         return headers(self._allowances.standings(principal.agent))
@@ -124,4 +141,4 @@ class AgentDoor:
         refusal = await self._limiter.take(Bill("", [Charge(self._intake, key)]))
         if refusal is not None:
             self._telemetry.metrics.refused_intake.inc()
-            raise refuse(refusal)
+            raise over(refusal)

@@ -1,7 +1,6 @@
 """How this door reads: bounded bodies, one value a header, paging parameters, the caller's address."""
 
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -18,11 +17,11 @@ from connectors.sdk.errors import (
 )
 from connectors.sdk.hosts import Network
 from gateway import body
+from gateway.options import check_text, refused_option
 from gateway.parse import refused_input
 
 MOST_BYTES = 1024 * 1024
 ModelT = TypeVar("ModelT", bound=BaseModel)
-_TEXT = re.compile(r"^[\x20-\x7e]*$")
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
@@ -69,10 +68,8 @@ def header(request: web.BaseRequest, name: str, *, most: int = 1024) -> str | No
     if not values:
         return None
     if len(values) > 1:
-        raise _bad_header(name, "is given more than once")
-    if len(values[0]) > most or not _TEXT.match(values[0]):
-        raise _bad_header(name, f"must be printable ASCII, at most {most} characters")
-    return values[0]
+        raise refused_option(name, "is given more than once")
+    return check_text(name, values[0], most)
 
 
 def bearer(request: web.BaseRequest) -> str:
@@ -144,7 +141,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _bad_header(name: str, why: str) -> MalformedRequest:
-    return MalformedRequest(f"The header {name} {why}.", issues=[Issue(parameter=name, message=why)])

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from connectors.sdk.errors import ActionError, TryLater
+from connectors.sdk.errors import ActionError
 from gateway.answers import problem
 
 JSON = "application/json"
@@ -27,17 +27,22 @@ def problem_body(
     body: Mapping[str, Any], status: int, retry_after_ms: float | None, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Return a finished problem document."""
+    extra = problem_headers(status, retry_after_ms, headers)
+    return web.Response(body=orjson.dumps(body), status=status, headers=extra, content_type=PROBLEM)
+
+
+def problem_headers(
+    status: int, retry_after_ms: float | None, headers: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the headers of a problem, in whatever form its body is."""
     extra = dict(headers or {})
     if retry_after_ms is not None:
         extra["Retry-After"] = str(max(1, -int(-retry_after_ms // 1000)))
     if status == 401:
         extra["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
-    return web.Response(body=orjson.dumps(body), status=status, headers=extra, content_type=PROBLEM)
+    return extra
 
 
 def listing(items: Sequence[Mapping[str, Any]], next_cursor: str | None) -> web.Response:
     """Return one page of a list."""
     return json_response({"items": list(items), "next_cursor": next_cursor})
-
-
-__all__ = ["JSON", "PROBLEM", "TryLater", "json_response", "listing", "problem_body", "problem_response"]

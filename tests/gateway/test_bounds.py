@@ -95,8 +95,8 @@ async def test_calls_over_the_concurrency_bound_are_told_to_come_back(
     agent = await world.caller()
     stop = world.valve.stop("POST", "/orders")
     calls = [asyncio.create_task(agent.run("toy.order.create", ORDER, key=f"k{n}")) for n in range(2)]
-    door = world.gateway._door
-    assert door is not None
+    assert world.gateway._doors is not None
+    door = world.gateway._doors.agents
     while len(door._inside) < 2:
         await asyncio.sleep(0.01)
 

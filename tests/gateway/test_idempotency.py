@@ -7,11 +7,27 @@ import aiohttp
 import pytest
 
 from tests.gateway.caller import Caller, Reply
+from tests.gateway.speaker import McpCaller
 from tests.gateway.world import World
 
 NOTE = {"box": "red", "text": "hi"}
 ASYNC = {"Prefer": "respond-async"}
 PATHS = ("direct", "asynchronous", "approved", "crashed")
+
+
+@pytest.fixture(params=[Caller, McpCaller], ids=["http", "mcp"], autouse=True)
+def door(request: pytest.FixtureRequest, world: World) -> type[Caller]:
+    """Run every test through each door: agents that are made from now on call through it."""
+    world.callers = request.param
+    return world.callers
+
+
+@pytest.fixture
+async def bot(door: type[Caller], world: World) -> Caller:
+    """An agent of tenant acme that may do everything at the toy shop, through the door."""
+    agent = await world.agent("bot")
+    await world.grant(agent, await world.connection("toy/main"))
+    return agent
 
 
 async def create(bot: Caller, key: str = "k1", value: Any = None, **more: Any) -> Reply:
@@ -287,6 +303,7 @@ async def test_the_sweep_forgets_only_keys_that_have_expired(world: World, bot: 
     assert sorted(row[0] for row in await world.rows("SELECT key FROM claims")) == ["new", "unknown"]
 
 
+@pytest.mark.parametrize("door", [Caller], indirect=True)
 async def test_quoted_and_bare_keys_are_the_same_key(world: World, bot: Caller) -> None:
     assert (await create(bot, key="8e03978e-40d5")).body["replayed"] is False
     assert (await create(bot, key='"8e03978e-40d5"')).body["replayed"] is True

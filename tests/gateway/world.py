@@ -93,6 +93,7 @@ class World:
         self.github = GitHubSimulator(clock=lambda: self.clock.now().timestamp())
         self.toy = Toyshop(clock=lambda: self.clock.now().timestamp())
         self.telemetry = telemetry
+        self.callers: type[Caller] = Caller
         self.database: str | None = None
         self.gateway: Gateway
         self.valve: Valve
@@ -205,7 +206,7 @@ class World:
 
         await self.change(job)
         bearer = f"ghk_{key.removeprefix('key_')}_{secret}"
-        return Caller(id, name, tenant, environment, key, bearer, self.session, self)
+        return self.callers(id, name, tenant, environment, key, bearer, self.session, self)
 
     async def connection(
         self,
