@@ -76,6 +76,7 @@ pins:  ## Pin the dependencies anew, with hashes
 	build/pins/bin/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra deploy -c requirements/dev.txt -o requirements/deploy.txt pyproject.toml
+	build/pins/bin/pip-compile $(PIN) --all-extras --allow-unsafe -o requirements/clients.txt clients/python/pyproject.toml
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
