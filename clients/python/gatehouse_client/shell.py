@@ -21,6 +21,11 @@ class Shell:
         """Name the gateway; the key is never shown."""
         return f"<{type(self).__name__} {self._address.url}>"
 
+    @property
+    def options(self) -> Options:
+        """The options of its calls."""
+        return self._options
+
     def using(self, **options: Any) -> Self:
         """Return this client with options for its calls, over the same connections.
 

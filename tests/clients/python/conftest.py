@@ -10,7 +10,10 @@ import pytest
 from gatehouse_client import AsyncGatehouse, Gatehouse, Patience
 from tests.clients.road import Road
 from tests.gateway.caller import Caller
+from tests.gateway.conftest import make_world, own_logs, patience, pristine_home, world
 from tests.gateway.world import World
+
+__all__ = ["make_world", "own_logs", "patience", "pristine_home", "world"]
 
 BRISK = Patience(tries=6, seconds=30, pause=0.01, wait=20)
 
