@@ -49,7 +49,7 @@ clients: install $(CLIENTS)/.installed  ## Test the clients, their adapters and 
 	  sh -c 'npm ci --no-audit --no-fund --silent && npm run --silent build'
 	$(BIN)/python -m pytest -n $(WORKERS) tests/clients
 	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict gatehouse_client
-	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters
+	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters tests/examples
 
 $(CLIENTS)/.installed: requirements/clients.txt clients/python/pyproject.toml
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)

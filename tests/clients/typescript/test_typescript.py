@@ -14,6 +14,7 @@ import pytest
 
 from gatehouse_client.errors import BY_CODE
 from tests.clients.road import Road
+from tests.clients.sandbox import sandbox
 from tests.clients.typescript.stage import Stage
 from tests.gateway.world import World
 
@@ -123,3 +124,21 @@ def test_the_package_has_no_dependency_at_run_time_and_its_lock_names_no_registr
 
     assert package.get("dependencies", {}) == {}
     assert "resolved" not in lock
+
+
+async def test_the_start_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
+    (start,) = re.findall(r"```typescript\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "gatehouse-client").symlink_to(CLIENT)
+    (tmp_path / "node_modules" / "@types").symlink_to(CLIENT / "node_modules" / "@types")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "start.ts").write_text(start)
+    options = {"strict": True, "module": "NodeNext", "target": "ES2022", "types": ["node"], "skipLibCheck": True}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options}))
+    compiled = await ran(NODE, str(CLIENT / "node_modules/typescript/bin/tsc"), "--pretty", "false", cwd=tmp_path)
+    assert compiled == (0, "")
+    with sandbox(tmp_path / "home") as box:
+        status, said = await ran(NODE, "start.js", cwd=tmp_path, GATEHOUSE_URL=box.url, GATEHOUSE_KEY=box.key)
+
+    assert status == 0, said
+    assert re.fullmatch(r"https?://\S+/acme/web/issues/\d+\n", said)
