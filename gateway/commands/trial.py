@@ -39,22 +39,23 @@ def register(app: typer.Typer) -> None:
         json: Annotated[bool, typer.Option("--json", help="Ask nothing, print JSON.")] = False,
     ) -> None:
         """See what a key may call, fill an action's fields, preview it, run it, and see its timeline."""
+        scripted = input is not None or bool(field) or yes or idempotency_key is not None
+        ended_well = True
         try:
+            if scripted and not json:
+                raise CommandFailed("--input, --field, --yes and --idempotency-key are for scripts.", "Add --json.")
             with AgentApi(find_caller(RemoteSettings(), url, key), patience) as api:
                 if json:
                     given = _given(api, action, input, field) if action is not None else {}
                     told = _told(api, action, given, connection, yes, idempotency_key)
                     typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+                    ended_well = not (told.get("call") or {}).get("error")
                 else:
-                    if input is not None or field or yes or idempotency_key:
-                        raise CommandFailed(
-                            "--input, --field, --yes and --idempotency-key are for scripts.", "Add --json."
-                        )
                     console = Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
                     Session(api, console, lambda prompt: console.input(Text(prompt))).run(action, connection)
         except CommandFailed as failed:
             fail(failed, as_json=json)
-        if json and action is not None and (told.get("call") or {}).get("error"):
+        if not ended_well:
             raise typer.Exit(1)
 
 

@@ -9,8 +9,28 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-_KEPT = {"type", "description", "enum", "const", "anyOf", "items", "properties", "$ref", "$defs", "pattern", "format"}
-_KEPT |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems"}
+_KEPT = frozenset(
+    [
+        "type",
+        "description",
+        "enum",
+        "const",
+        "anyOf",
+        "items",
+        "properties",
+        "$ref",
+        "$defs",
+        "pattern",
+        "format",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+    ]
+)
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
 
 

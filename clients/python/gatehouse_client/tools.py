@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any
 
 from gatehouse_client.aio import AsyncClient
 from gatehouse_client.errors import FixTheCall, GatehouseError, StillWaiting
@@ -35,8 +35,11 @@ class Tool:
             given = None
         if not isinstance(given, Mapping):
             raise FixTheCall({"code": "malformed_request", "detail": "The arguments are not a JSON object."})
-        members = cast("dict[str, Any]", dict(given))
-        return cast("dict[str, Any]", relaxed(members, self.action.input_schema)) if self.strict else members
+        members: dict[str, Any] = dict(given)
+        if not self.strict:
+            return members
+        left: dict[str, Any] = relaxed(members, self.action.input_schema)
+        return left
 
 
 @dataclass(frozen=True, slots=True)
