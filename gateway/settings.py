@@ -339,5 +339,6 @@ class RemoteSettings(BaseSettings):
     )
     url: str | None = Field(default=None, description="Root URL of the gateway to ask.")
     token: str | None = Field(default=None, description="Admin token to ask with.", repr=False)
+    key: str | None = Field(default=None, description="Agent key that `gatehouse try` calls with.", repr=False)
     tenant: str | None = Field(default=None, description="Tenant that commands are about.")
     environment: str | None = Field(default=None, description="Environment that commands are about.")

@@ -15,7 +15,7 @@ import orjson
 from gateway.settings import RemoteSettings
 
 Waiting = Callable[[], AbstractContextManager[None]]
-_DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_URL = "http://127.0.0.1:8080"
 _SECONDS = 60.0
 _PAGE = 200
 
@@ -48,11 +48,11 @@ def find_remote(
 
     The sandbox's token is sent to the sandbox's own address only.
     """
-    sandbox = _sandbox(settings.home)
+    sandbox = sandbox_told(settings.home)
     wanted = url or settings.url
     own = sandbox if wanted is None or wanted.rstrip("/") == sandbox.get("url") else {}
-    root = (wanted or own.get("url") or _DEFAULT_URL).rstrip("/")
-    _check_url(root)
+    root = (wanted or own.get("url") or DEFAULT_URL).rstrip("/")
+    check_url(root)
     shown = token or settings.token or own.get("admin_token")
     if not shown:
         raise CommandFailed(
@@ -177,10 +177,11 @@ class Api:
                 f"No gateway answers at {self._remote.url}: {type(error).__name__}.",
                 "Start it with `gatehouse serve`, or name another with --url.",
             ) from error
-        return _read(answer)
+        return read_answer(answer)
 
 
-def _read(answer: httpx.Response) -> Any:
+def read_answer(answer: httpx.Response) -> Any:
+    """Return an answer's JSON. Raises `CommandFailed` with its problem."""
     try:
         value = orjson.loads(answer.content)
     except orjson.JSONDecodeError as error:
@@ -200,7 +201,8 @@ def _path(*parts: str) -> str:
     return "/v1/admin/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _sandbox(home: Path) -> dict[str, str]:
+def sandbox_told(home: Path) -> dict[str, str]:
+    """Return what a sandbox in this folder says of itself, empty where there is none."""
     try:
         known = orjson.loads((home / "sandbox.json").read_bytes())
     except (OSError, orjson.JSONDecodeError):
@@ -209,8 +211,8 @@ def _sandbox(home: Path) -> dict[str, str]:
     return {name: value for name, value in members.items() if isinstance(value, str)}
 
 
-def _check_url(url: str) -> None:
-    """Refuse to send a token where others on the way could read it."""
+def check_url(url: str) -> None:
+    """Refuse to send a token where others on the way could read it. Raises `CommandFailed`."""
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return

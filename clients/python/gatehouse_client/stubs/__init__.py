@@ -1,0 +1,1 @@
+"""Types for editors and checkers, written from a gateway's OpenAPI document."""
