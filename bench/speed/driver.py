@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 import orjson
 import uvloop
 
+from bench.speed.load import KEY
+
 
 class _Load:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
         self._host = urlsplit(given["url"]).netloc
         self._body: bytes = given["body"].encode()
+        self._key_inside = KEY.encode() in self._body
         self.until = time.perf_counter() + given["seconds"]
         self.milliseconds: list[float] = []
         self.errors = 0
@@ -27,14 +30,17 @@ class _Load:
 
     def next(self) -> bytes:
         self._count += 1
-        given, lines = self._given, [f"POST {self._given['path']} HTTP/1.1", f"host: {self._host}"]
-        lines += ["content-type: application/json", f"content-length: {len(self._body)}"]
+        given, key = self._given, f"{self._given['name']}-{self._count}"
+        body = self._body.replace(KEY.encode(), key.encode()) if self._key_inside else self._body
+        lines = [f"POST {given['path']} HTTP/1.1", f"host: {self._host}"]
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in given["headers"].items()]
         bearers: Sequence[str] = given["bearers"]
         if bearers:
             lines.append(f"authorization: Bearer {bearers[self._count % len(bearers)]}")
-        if given["fresh_keys"]:
-            lines.append(f"idempotency-key: {given['name']}-{self._count}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode() + self._body
+        if given["fresh_keys"] and not self._key_inside:
+            lines.append(f"idempotency-key: {key}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 class _Connection(asyncio.Protocol):

@@ -4,21 +4,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
 
+KEY = "@fresh-key@"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent again and again. `fresh_keys` gives each an Idempotency-Key of its own; the bearers take turns."""
+    """What is sent again and again; the bearers take turns.
+
+    `fresh_keys` gives each an Idempotency-Key of its own: where the body has `KEY` in its place, else as a header.
+    """
 
     path: str
     body: str
     bearers: Sequence[str] = ()
     fresh_keys: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,18 @@ def driver_name() -> str:
 def _wrk(program: str, url: str, request: Request, connections: int, seconds: float, name: str) -> Sample:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "load.lua"
-        script.write_text(_LUA.format(name=name, path=request.path, body=_lua(request.body), bearers=_table(request)))
+        before, _, after = request.body.partition(KEY)
+        script.write_text(
+            _LUA.format(
+                name=name,
+                path=request.path,
+                before=_lua(before),
+                after=_lua(after),
+                inside=str(KEY in request.body).lower(),
+                bearers=_table(request),
+                headers="".join(f"headers[{_lua(key)}] = {_lua(value)} " for key, value in request.headers.items()),
+            )
+        )
         command = [
             program,
             "-t1",
@@ -84,12 +101,15 @@ def _table(request: Request) -> str:
 _LUA = """
 local bearers, fresh = {bearers}
 local count = 0
-local body = {body}
+local before, after, inside = {before}, {after}, {inside}
 function request()
   count = count + 1
   local headers = {{ ["Content-Type"] = "application/json" }}
+  {headers}
   if #bearers > 0 then headers["Authorization"] = "Bearer " .. bearers[count % #bearers + 1] end
-  if fresh then headers["Idempotency-Key"] = "{name}-" .. count end
+  local body = before
+  if inside then body = before .. "{name}-" .. count .. after
+  elseif fresh then headers["Idempotency-Key"] = "{name}-" .. count end
   return wrk.format("POST", "{path}", headers, body)
 end
 function done(summary, latency, requests)
