@@ -100,6 +100,8 @@ bench: install  ## Measure speed and size (under ten minutes)
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.connectors
 	$(BIN)/python -m bench.shared
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(BIN)/python -m bench.mcp
 
 chaos: install  ## Break a gateway, then two replicas and all they stand on, under 10,000 writes (some 25 minutes)
 	$(BIN)/python -m bench.chaos
@@ -110,6 +112,7 @@ pins:  ## Pin the dependencies anew, with hashes
 	build/pins/bin/pip-compile $(PIN) -o requirements/runtime.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) --extra deploy -c requirements/dev.txt -o requirements/deploy.txt pyproject.toml
+	build/pins/bin/pip-compile $(PIN) --extra bench -c requirements/dev.txt -o requirements/bench.txt pyproject.toml
 	build/pins/bin/pip-compile $(PIN) -o requirements/interop.txt requirements/interop.in
 	build/pins/bin/pip-compile $(PIN) --all-extras --allow-unsafe -o requirements/clients.txt clients/python/pyproject.toml
 
