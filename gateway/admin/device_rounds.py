@@ -46,13 +46,14 @@ class Begun:
 class Waiting:
     """A code that nobody has typed yet, None while the account behind it is being found.
 
-    `until` is when it expires (RFC 3339), `again` the seconds after which looking again may tell more, `trouble` why
-    the vendor said nothing this time.
+    `until` is when it expires (RFC 3339), `minutes` how long that is, `again` the seconds after which looking again
+    may tell more, `trouble` why the vendor said nothing this time.
     """
 
     consent: Consent
     code: DeviceCode | None
     until: str
+    minutes: int
     again: int
     trouble: str | None = None
 
@@ -101,7 +102,7 @@ class DeviceRounds:
             return None
         late = (session.step_until or "") <= stamp(now)
         if session.step is Step.EXCHANGING and not late:
-            return Waiting(await self._rounds.consent(session), None, session.step_until or "", _BUSY_SECONDS)
+            return Waiting(await self._rounds.consent(session), None, session.step_until or "", 0, _BUSY_SECONDS)
         code = self._code(session) if session.step is Step.SENT else None
         if code is None:
             raise nothing_here()
@@ -171,11 +172,13 @@ class DeviceRounds:
             raise
 
     def _waiting(self, consent: Consent, code: DeviceCode, trouble: str | None = None) -> Waiting:
-        session = consent.session
-        next_at = min(moment(at) for at in (session.poll_at, session.step_until) if at)
-        left = math.ceil((next_at - self._rounds.now).total_seconds())
-        again = min(max(left, 1), session.poll_seconds or code.interval)
-        return Waiting(consent, code, session.step_until or "", again, trouble)
+        session, until = consent.session, consent.session.step_until or consent.session.expires_at
+        left, due = (self._seconds_to(at) for at in (until, min(session.poll_at or until, until)))
+        again = min(max(due, 1), session.poll_seconds or code.interval)
+        return Waiting(consent, code, until, max(math.ceil(left / 60), 1), again, trouble)
+
+    def _seconds_to(self, at: str) -> int:
+        return math.ceil((moment(at) - self._rounds.now).total_seconds())
 
     def _code(self, session: OAuthSession) -> DeviceCode | None:
         """Return the round's code, None where there is none: a replica of an older version began it otherwise."""

@@ -46,16 +46,17 @@ def typing(waiting: Waiting) -> str:
     if waiting.trouble is not None:
         trouble = f'<p class="note bad">{title} could not be asked just now: {text(waiting.trouble)}.</p>'
     until = moment(waiting.until)
+    minutes = "a minute" if waiting.minutes == 1 else f"{waiting.minutes} minutes"
     return (
         f"<h1>Type this code at {title}</h1>"
         f'<p class="code">{text(code.typed)}</p>'
         f"<ol><li>Open {_link(code.page, _short_address(code.page))}, here or on any other device.</li>"
         f"<li>Log in there if you are asked to, and type the code.</li>"
         f"<li>Say yes there, then come back to this page. You need not press anything here.</li></ol>{filled}"
-        f"<p>The code is good until {until:%H:%M} UTC. It is for you alone: give it to nobody, and type it only at"
-        f" <strong>{place}</strong>.</p>"
-        f'{trouble}<p class="note" role="status">Nobody has typed it yet. This page looks again every'
-        f' {waiting.again} seconds by itself. <a href="{DEVICE}">Look now</a></p>'
+        f"<p>The code is good for about {minutes}, until {until:%H:%M} UTC. It is for you alone: give it to nobody, and"
+        f" type it only at <strong>{place}</strong>.</p>"
+        f'{trouble}<p class="note" role="status">Nobody has typed it yet. This page looks again by itself'
+        f' in {waiting.again} seconds. <a href="{DEVICE}">Look now</a></p>'
         f"{_facts(waiting.consent)}"
     )
 

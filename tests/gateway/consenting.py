@@ -151,5 +151,12 @@ class ConsentWorld(World):
         return [data for _, data in await self.events(type="admin") if data["what"] == what]
 
 
+def seconds_in(html: str) -> int:
+    """Return after how many seconds a page says that it looks again."""
+    found = re.search(r"by itself in ([0-9]+) seconds", html)
+    assert found is not None, html
+    return int(found.group(1))
+
+
 def path_of(link: str) -> str:
     return urlsplit(link).path
