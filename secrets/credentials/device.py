@@ -98,7 +98,7 @@ async def ask(
             )
     told = _members(check_status(answer))
     if "error" in told:
-        raise refusal(OAuthError(told["error"]), _ASK_REFUSALS)
+        raise refusal(OAuthError(cast("Any", told["error"])), _ASK_REFUSALS)
     return _code_of(told, target, method)
 
 
