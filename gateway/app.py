@@ -71,6 +71,7 @@ from gateway.http.listener import bind, turn_away, url_of
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.http.server import Runner
+from gateway.http.tls import listener_tls, only_certified
 from gateway.idempotency import Idempotency
 from gateway.installation import Derived, Home, ledger_of
 from gateway.invoke import Pipeline
@@ -147,6 +148,7 @@ class Gateway:
         self._answering: set[asyncio.Task[Answer]] = set()
         self._handed = list(listening)
         self._listening: list[socket.socket] = []
+        self._tls = listener_tls(settings)
         self._hurry = Hurry()
         self._runner: Runner | None = None
         self._door: AgentDoor | None = None
@@ -442,7 +444,8 @@ class Gateway:
     def application(self) -> web.Application:
         """Return the application with all routes."""
         passing = edge(self.intake_limiter, self._intake(), self.settings.proxies(), self.telemetry.metrics)
-        application = web.Application(middlewares=[passing], client_max_size=0)
+        certified = only_certified(self._tls is not None and self._tls.asks)
+        application = web.Application(middlewares=[passing, certified], client_max_size=0)
         application.add_routes(self._routes())
         application.on_response_prepare.append(sign_answer(lambda: self.draining))
         return application
@@ -513,7 +516,7 @@ class Gateway:
         return Policy("intake", self.settings.intake_per_second, 1)
 
     async def _listen(self) -> None:
-        settings = self.settings
+        settings, tls = self.settings, self._tls
         self._runner = Runner(
             self.application(),
             access_log=None,
@@ -524,8 +527,10 @@ class Gateway:
         await self._runner.setup()
         self._listening = self._handed or bind(settings.host, settings.port)
         for one in self._listening:
-            await web.SockSite(self._runner, one, backlog=1024).start()
-        self.url = url_of(self._listening[0])
+            await web.SockSite(self._runner, one, backlog=1024, ssl_context=tls.context if tls else None).start()
+        self.url = url_of(self._listening[0], "https" if tls else "http")
+        if tls is not None:
+            self._spawn(tls.follow())
         if self._handed:
             _log.info("listening", url=self.url)
             return

@@ -116,7 +116,11 @@ class Journal:
         await self.finish(call, answer, ending, expected=WAITING)
 
     async def finish(self, call: Opened, answer: Answer, ending: Ending, *, expected: tuple[str, ...] = OPEN) -> None:
-        """Make a call's end durable. Raises `AlreadySettled` where it ended before, `StateUnavailable`."""
+        """Make a call's end durable. Raises `AlreadySettled` where it ended before, `StateUnavailable`.
+
+        A call of unknown outcome may still come to be known, by its sender or by who took it over; it is not given up a
+        second time, for its answer has been told.
+        """
         sealed = self._answer(call, answer)
         waiting = list(call.events)
         self._note_end(call, ending, answer, sealed)
@@ -125,7 +129,7 @@ class Journal:
         settlement = Settlement(
             call=call.id,
             status=ending.status,
-            expected=expected,
+            expected=tuple(status for status in expected if not (unknown and status == "outcome_unknown")),
             code=ending.code,
             finished_at=stamp(now),
             answer=sealed,

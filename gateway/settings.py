@@ -54,6 +54,19 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that the gateway listens on; 0 takes a free one.")
+    tls_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM file of the gateway's certificate and what stands between it and its authority; with it the"
+        " gateway speaks TLS. Read again when it changes.",
+    )
+    tls_key_file: Path | None = Field(
+        default=None, description="PEM file of that certificate's key; without it the key is in the same file."
+    )
+    tls_client_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities whose client certificates callers must show, all but `/healthz` and"
+        " `/readyz`.",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics' own listener.")
     metrics_port: int = Field(
         default=9464, ge=0, le=65535, description="Port of the metrics' own listener; 0 takes a free one."
@@ -216,11 +229,21 @@ class Settings(BaseSettings):
             parse_redis_url(value)
         return value
 
-    @field_validator("database_password_file", "redis_password_file", "redis_sentinel_password_file", "redis_ca_file")
+    @field_validator(
+        *("database_password_file", "redis_password_file", "redis_sentinel_password_file", "redis_ca_file"),
+        *("tls_certificate_file", "tls_key_file", "tls_client_ca_file"),
+    )
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not os.access(value, os.R_OK):
             raise ValueError("names a file that cannot be read")
+        return value
+
+    @field_validator("tls_key_file", "tls_client_ca_file")
+    @classmethod
+    def _with_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_certificate_file") is None:
+            raise ValueError("is of no use without tls_certificate_file")
         return value
 
     @field_validator("connectors", "opened_networks", "trusted_proxies", mode="before")
@@ -286,6 +309,15 @@ class Settings(BaseSettings):
 
 def _first_line(path: Path | None) -> str | None:
     return path.read_text().strip() or None if path is not None else None
+
+
+class HealthSettings(BaseSettings):
+    """What the health check of an image reads from the environment (`GATEHOUSE_...`)."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEHOUSE_", extra="ignore", frozen=True)
+
+    port: int = Field(default=8080, description="Port to ask.")
+    tls_certificate_file: Path | None = Field(default=None, description="Whether the gateway speaks TLS.")
 
 
 class RemoteSettings(BaseSettings):

@@ -86,7 +86,7 @@ class Supervisor:
         """Serve until a signal ends it and all workers have ended. Raises `WorkersEnded`, `OSError`."""
         settings = self._settings
         self._listening = bind(settings.host, settings.port)
-        self.url = url_of(self._listening[0])
+        self.url = url_of(self._listening[0], "https" if settings.tls_certificate_file else "http")
         metrics = web.AppRunner(self._metrics_app(), access_log=None)
         await metrics.setup()
         await web.TCPSite(metrics, settings.metrics_host, settings.metrics_port).start()

@@ -26,7 +26,7 @@ class Recorded:
     """What the ledger knows: the states of the calls under each key, and the bodies that were sent for it.
 
     `decided` is when it was written that a call's outcome is unknown; `adopted` are the keys of calls that a process
-    other than their sender has ended.
+    other than their sender has ended; `suspects` are the ids of calls with which the record does not verify.
     """
 
     states: Mapping[str, list[str]]
@@ -36,6 +36,7 @@ class Recorded:
     intact: bool
     decided: Mapping[str, str] = field(default_factory=dict[str, str])
     adopted: frozenset[str] = frozenset()
+    suspects: tuple[str, ...] = ()
 
     @property
     def all_sent(self) -> set[str]:

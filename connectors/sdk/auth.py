@@ -1,4 +1,8 @@
-"""How a connection proves itself to its vendor, as data. The package `credentials` carries the methods out."""
+"""How a connection proves itself to its vendor, as data. The package `credentials` carries the methods out.
+
+Whatever the method, a credential may have a client certificate too (`client_certificate`, `client_key`), which TLS
+shows to all of the vendor's hosts but those of downloads.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -83,7 +87,8 @@ class OAuthUser:
 
     For the browser flow: `oauth_scopes` gives the least scopes of OAuth for the vendor scopes that actions need,
     `always_scopes` are asked for besides (`offline_access`), parted by `scope_separator`. `authorize_params` are
-    further constants of the authorize URL. `client_auth` says where the token endpoint wants client id and secret.
+    further constants of the authorize URL. `client_auth` says where the token endpoint wants client id and secret, or
+    that it knows the client by its certificate (RFC 8705, section 2).
     `discover` says how the API's root is found once there is a token; without it, it is the connection's base URL.
     `issuer` is the `iss` that the vendor gives with a code (RFC 9207): where it is declared, an answer without it or
     with another is refused.
@@ -110,7 +115,7 @@ class OAuthUser:
     always_scopes: frozenset[str] = frozenset()
     scope_separator: str = " "
     authorize_params: Mapping[str, str] = field(default_factory=dict[str, str])
-    client_auth: Literal["post", "basic", "json"] = "post"
+    client_auth: Literal["post", "basic", "json", "certificate"] = "post"
     pkce: bool = True
     discover: RootInToken | RootInList | None = None
     issuer: str | None = None
@@ -223,8 +228,9 @@ class JwtBearer:
 class ClientCredentials:
     """A client on its own behalf (RFC 6749, section 4.4). There is no refresh token: asking again is the renewal.
 
-    `client_auth` says how the client proves itself: with `client_id` and `client_secret` of the credential, or with an
-    `Assertion` that its `private_key` signs (RFC 7523, section 2.2). The rest is as for `JwtBearer`.
+    `client_auth` says how the client proves itself: with `client_id` and `client_secret` of the credential, with its
+    `client_certificate` (RFC 8705, section 2), or with an `Assertion` that its `private_key` signs (RFC 7523, section
+    2.2). The rest is as for `JwtBearer`.
     """
 
     token_url: str
@@ -232,7 +238,7 @@ class ClientCredentials:
     title: str = "Client credentials"
     header: str = "authorization"
     form: str = "Bearer {token}"
-    client_auth: Literal["post", "basic", "json"] | Assertion = "basic"
+    client_auth: Literal["post", "basic", "json", "certificate"] | Assertion = "basic"
     params: Mapping[str, str] = field(default_factory=dict[str, str])
     lifetime: timedelta | None = None
     scopes: frozenset[str] = frozenset()

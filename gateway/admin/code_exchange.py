@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from credentials import authorize, oauth
 from credentials.authorize import Asked, Exchanged, Root
+from credentials.certificate import identified
 from credentials.store import Credential, CredentialCorrupted, CredentialStore
 from credentials.token import NotProcessed, Target, TokenRefused
 from credentials.transport import NotSent, Road, Unanswered
@@ -155,7 +156,7 @@ class CodeExchange:
             return session.base_url
         if isinstance(method.discover, RootInList):
             api = _api_of(connector, session.base_url)
-            found = await authorize.roots(self._road, method, got.fields["access_token"], api)
+            found = await authorize.roots(identified(self._road, got.fields), method, got.fields["access_token"], api)
             root = _meant(found, session.base_url, api)
         else:
             root = got.root or ""

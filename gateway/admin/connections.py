@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import orjson
 from credentials.store import Credential, CredentialStore, VersionConflict
+from credentials.supplied import CLIENT_FIELDS
 from sqlalchemy import Connection as Rows
 from sqlalchemy import RowMapping
 
@@ -369,7 +370,7 @@ class Connections:
             return client_of(method, wanted.credential)
         stored = await self._store.get(where_of(connection))
         known = stored.fields if stored is not None and stored.method == method.id else {}
-        return client_of(method, {name: known[name] for name in ("client_id", "client_secret") if name in known})
+        return client_of(method, {name: known[name] for name in CLIENT_FIELDS if name in known})
 
     async def _replace(self, connection: Connection, credential: Credential) -> None:
         where = where_of(connection)

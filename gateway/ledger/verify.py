@@ -88,13 +88,14 @@ class Report:
 
 @dataclass(slots=True)
 class _Told:
-    """What the events say of a call."""
+    """What the events say of a call. `ended` is the place of the last that tells of an end, by whichever writer."""
 
     facts: tuple[str | None, ...] | None = None
     request: str | None = None
     answer: str | None = None
     status: str | None = None
     code: str | None = None
+    ended: int = 0
     unread: bool = False
 
 
@@ -201,7 +202,7 @@ def _check_chains(
             head = Head(seq, head.count, bytes(stored))
         if vouched.get(writer, {}).get(seq, head.hash) != head.hash:
             report.found("the chain is not the one that was signed here", seq=seq)
-        _listen(event, told, bodies)
+        _listen(place, event, told, bodies)
         if progress is not None and report.events % _A_TIME == 0:
             progress(report.events)
     _check_end(vouched, writer, head, report)
@@ -222,7 +223,7 @@ def _check_end(vouched: Vouched, writer: str, head: Head, report: Report) -> Non
         report.found(f"the chain{whose} ends at {head.seq}; a checkpoint was signed at {last}: it was cut off")
 
 
-def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
+def _listen(place: int, event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
     if event.type not in {"call_requested", *_ENDS}:
         return
     said = told.setdefault(event.call, _Told())
@@ -236,7 +237,8 @@ def _listen(event: EventRow, told: dict[str, _Told], bodies: Bodies) -> None:
         said.request = data.get("request_sha256")
         where = (event.tenant, event.environment, event.run)
         said.facts = (*where, data.get("agent"), data.get("action"), data.get("connection"))
-    else:
+    elif place > said.ended:
+        said.ended = place
         said.answer, said.status, said.code = data.get("answer_sha256"), data.get("status"), data.get("code")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from credentials.certificate import ClientCertificate
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from connectors.sdk import Connector
@@ -59,6 +60,11 @@ class Token(Protocol):
     @property
     def value(self) -> str:
         """The bare secret."""
+        ...
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        """What TLS shows along with it."""
         ...
 
     def header_value(self) -> str:
@@ -238,6 +244,7 @@ class Road:
             connect_seconds=min(_CONNECT_SECONDS, left),
             total_seconds=min(_ATTEMPT_SECONDS, left),
             max_bytes=request.max_bytes,
+            certificate=token.certificate,
         )
 
     async def _exchange(self, trip: Trip, request: Request, outbound: Outbound, secret: bytes) -> Response:

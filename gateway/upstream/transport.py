@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
+from credentials.certificate import ClientCertificate, KeyUnreadable
 from yarl import URL
 
 from connectors.sdk.exchange import Response
@@ -26,7 +27,10 @@ _MOST_POOLS = 256
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A request on its way: absolute URL, all headers, the bounds of its answer. Times are seconds."""
+    """A request on its way: absolute URL, all headers, the bounds of its answer. Times are seconds.
+
+    `certificate` is what TLS shows to the host.
+    """
 
     method: str
     url: str
@@ -35,6 +39,7 @@ class Outbound:
     connect_seconds: float
     total_seconds: float
     max_bytes: int
+    certificate: ClientCertificate | None = None
 
 
 class NotSent(Exception):
@@ -82,7 +87,8 @@ class _Pool:
 
 class AiohttpTransport:
     """The `Transport` over aiohttp: a pool of at most `limit` connections for each host, so that one that is slow
-    takes none from the others.
+    takes none from the others, and for each client certificate, so that none serves a connection that has another.
+    A host that refuses a certificate says so before the request leaves with TLS 1.2, and only afterwards with TLS 1.3.
 
     aiohttp follows no redirect here, decompresses nothing, keeps no cookies and, above all, re-sends nothing by
     itself: it would repeat idempotent methods after a disconnect, unrecorded.
@@ -103,13 +109,13 @@ class AiohttpTransport:
         self._tls = tls
         self._limit = limit
         self._proxy = proxy
-        self._pools: dict[tuple[str, int], _Pool] = {}
+        self._pools: dict[tuple[str, int, str], _Pool] = {}
 
     async def send(self, outbound: Outbound) -> Response:
         """Return the answer, whatever its status. Raises `NotSent` or `Unanswered`."""
         url = URL(outbound.url, encoded=True)
         proxy = self._proxy_to(url.host or "")
-        pool = await self._pool(url, proxied=proxy is not None)
+        pool = await self._pool(url, outbound.certificate, proxied=proxy is not None)
         await _take(pool, outbound.connect_seconds, url.host or "")
         try:
             return await self._exchange(pool.session, outbound, url, proxy)
@@ -170,11 +176,11 @@ class AiohttpTransport:
             raise AddressRefused(why)
         return self._proxy
 
-    async def _pool(self, url: URL, *, proxied: bool) -> _Pool:
-        key = (url.host or "", url.port or 0)
+    async def _pool(self, url: URL, certificate: ClientCertificate | None, *, proxied: bool) -> _Pool:
+        key = (url.host or "", url.port or 0, certificate.digest if certificate is not None else "")
         pool = self._pools.pop(key, None)
         if pool is None:
-            pool = _Pool(self._open(proxied=proxied), asyncio.Semaphore(self._limit))
+            pool = _Pool(self._open(self._tls_with(certificate), proxied=proxied), asyncio.Semaphore(self._limit))
         pool.busy += 1
         self._pools[key] = pool  # the last one is the one used last
         if len(self._pools) > _MOST_POOLS:
@@ -183,11 +189,19 @@ class AiohttpTransport:
                 await self._pools.pop(idle).session.close()
         return pool
 
-    def _open(self, *, proxied: bool) -> aiohttp.ClientSession:
+    def _tls_with(self, certificate: ClientCertificate | None) -> ssl.SSLContext | None:
+        if certificate is None:
+            return self._tls
+        try:
+            return certificate.context(self._tls)
+        except KeyUnreadable as error:
+            raise NotSent(f"the client certificate cannot be used: {error}") from error
+
+    def _open(self, tls: ssl.SSLContext | None, *, proxied: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=self._limit,
             ttl_dns_cache=30,
-            ssl=self._tls if self._tls is not None else True,
+            ssl=tls if tls is not None else True,
             socket_factory=_plain_socket if proxied else self._socket,
             keepalive_timeout=15,
         )

@@ -14,6 +14,7 @@ import orjson
 
 from connectors.sdk.auth import AppInstallation
 from credentials.assertion import sign
+from credentials.certificate import identified
 from credentials.token import NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
 from credentials.transport import Road, Unanswered, by_phase
 
@@ -27,7 +28,7 @@ async def exchange(
     """
     path = method.exchange_path.replace("{installation_id}", quote(fields["installation_id"], safe=""))
     signed = sign(method.assertion, fields, now, target=target)
-    async with road.client() as client:
+    async with identified(road, fields).client() as client:
         with by_phase():
             answer = await client.post(
                 target.api_root + path,
@@ -37,11 +38,11 @@ async def exchange(
     return _granted(answer)
 
 
-async def revoke(road: Road, target: Target, method: AppInstallation, token: str) -> bool:
+async def revoke(road: Road, target: Target, method: AppInstallation, fields: Mapping[str, str], token: str) -> bool:
     """End one installation token at the vendor. True if the vendor confirmed it. Raises `NotSent`, `Unanswered`."""
     if method.revoke_path is None:
         return False
-    async with road.client() as client:
+    async with identified(road, fields).client() as client:
         with by_phase():
             answer = await client.delete(
                 target.api_root + method.revoke_path, headers={"authorization": f"Bearer {token}"}

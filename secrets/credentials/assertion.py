@@ -14,16 +14,13 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from connectors.sdk.auth import Assertion
+from credentials.certificate import KeyUnreadable
 from credentials.token import Target
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 _SMALLEST_RSA = 2048
 _CURVES: Mapping[str, str] = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 Key = RSAKey | ECKey
-
-
-class KeyUnreadable(ValueError):
-    """The private key or its certificate cannot be used. The message says what to supply and quotes nothing of it."""
 
 
 def private_key(pem: str, algorithm: str = "RS256") -> Key:

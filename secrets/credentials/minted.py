@@ -60,7 +60,7 @@ async def mint(road: Road, target: Target, method: Minted, fields: Mapping[str, 
 async def revoke(road: Road, target: Target, method: Minted, fields: Mapping[str, str], token: str) -> bool:
     """End one token at the vendor (RFC 7009). True if the vendor confirmed it. Raises `NotSent`, `Unanswered`."""
     if isinstance(method, AppInstallation):
-        return await app.revoke(road, target, method, token)
+        return await app.revoke(road, target, method, fields, token)
     if isinstance(method, SignedToken) or method.revoke_url is None:
         return False
     async with client_for(road, _proof(method), fields) as client:

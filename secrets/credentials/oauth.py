@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     )
 
 from connectors.sdk.auth import OAuthUser, RootInList, RootInToken
+from credentials.certificate import identified
 from credentials.token import ForeignAnswer, NotProcessed, Obtained, Target, TokenRefused, usable, wait_of
 from credentials.transport import USER_AGENT, Road, Unanswered, by_phase
 
@@ -94,7 +95,7 @@ async def _delete(road: Road, url: str, method: OAuthUser, fields: Mapping[str, 
     token, client = fields["access_token"], (fields.get("client_id", ""), fields.get("client_secret", ""))
     own = {method.header: method.form.replace("{token}", token)}
     by_token = method.revoke_form == "by_token"
-    async with road.client() as session:
+    async with identified(road, fields).client() as session:
         with by_phase():
             answer = await session.request(
                 "DELETE",
@@ -120,11 +121,13 @@ def scopes_of(text: object) -> frozenset[str] | None:
 def client_for(road: Road, client_auth: str, fields: Mapping[str, str]) -> Any:
     """Return Authlib's client for one exchange; close it afterwards.
 
-    `client_auth` says where its secret goes: `post`, `basic`, `json`; with `assertion` the form proves it already.
+    `client_auth` says where its secret goes: `post`, `basic`, `json`; with `assertion` the form proves it already, with
+    `certificate` its TLS does. Raises `KeyUnreadable`.
     """
     proof = f"client_secret_{client_auth}" if fields.get("client_secret") else "none"
-    if client_auth == "assertion":
-        proof = client_auth
+    if client_auth in {"assertion", "certificate"}:
+        proof = {"certificate": "none"}.get(client_auth, client_auth)  # RFC 8705: the form holds the client id alone
+    road = identified(road, fields)
     client = AsyncOAuth2Client(
         client_id=fields.get("client_id"),
         client_secret=fields.get("client_secret"),

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from connectors.sdk.auth import AuthMethod, OAuthUser
 from connectors.sdk.errors import SecretStoreUnavailable
 from credentials import oauth
+from credentials.certificate import KeyUnreadable, certificate_of
 from credentials.faults import unavailable, unhealthy
 from credentials.store import Credential, CredentialCorrupted, CredentialStore, VersionConflict, Where
 from credentials.supplied import required_fields
-from credentials.token import AccessToken, ForeignAnswer, NotProcessed, Obtained, Target, TokenRefused
+from credentials.token import MARGIN, AccessToken, ForeignAnswer, NotProcessed, Obtained, Target, TokenRefused
 from credentials.transport import NotSent, Road, Unanswered
 
 Clock = Callable[[], datetime]
@@ -56,7 +57,7 @@ class Renewals:
         """Return a token that is not the `rejected` one. Raises as `Tokens.token_for` says."""
         await self._save_unsaved(target.where)
         while True:
-            credential = await stored(self._store, target, method)
+            credential = await stored(self._store, target, method, self._clock())
             token = _token(method, credential)
             if token.value != rejected and token.good_at(self._clock()):
                 return token
@@ -198,7 +199,7 @@ class Renewals:
             await self._write(where, credential)
 
 
-async def stored(store: CredentialStore, target: Target, method: AuthMethod) -> Credential:
+async def stored(store: CredentialStore, target: Target, method: AuthMethod, now: datetime) -> Credential:
     """Return the credential of a connection. Raises `ConnectionUnhealthy` where there is none that fits."""
     try:
         credential = await store.get(target.where)
@@ -211,7 +212,17 @@ async def stored(store: CredentialStore, target: Target, method: AuthMethod) -> 
     missing = sorted(required_fields(method) - credential.fields.keys())
     if missing:
         raise unhealthy(target, f"its stored credential lacks {', '.join(missing)}")
+    _check_certificate(target, credential, now)
     return credential
+
+
+def _check_certificate(target: Target, credential: Credential, now: datetime) -> None:
+    try:
+        certificate = certificate_of(credential.fields)
+    except KeyUnreadable as fault:
+        raise unhealthy(target, f"its client certificate is no good: {fault}") from fault
+    if certificate is not None and certificate.until <= now + MARGIN:
+        raise unhealthy(target, f"its client certificate ended at {certificate.until.isoformat()}")
 
 
 def _token(method: OAuthUser, credential: Credential) -> AccessToken:
@@ -224,6 +235,7 @@ def _token(method: OAuthUser, credential: Credential) -> AccessToken:
         version=credential.version,
         granted=oauth.scopes_of(fields.get("scope")),
         root=fields.get("root"),
+        certificate=certificate_of(fields),
     )
 
 

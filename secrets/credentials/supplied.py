@@ -17,7 +17,8 @@ from connectors.sdk.auth import (
     fields_in,
 )
 from connectors.sdk.errors import InvalidInput, Issue
-from credentials.assertion import KeyUnreadable, private_key, thumbprint
+from credentials.assertion import private_key, thumbprint
+from credentials.certificate import CHAIN, KEY, KeyUnreadable, chain_of, check_pair
 from credentials.store import Credential
 from credentials.token import usable
 
@@ -32,7 +33,7 @@ def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential
     Unknown fields are refused: a misspelt `refresh_token` would be found out only when the token expires.
     """
     required, optional = _fields(method)
-    known = {**required, **optional}
+    known = {**required, **optional, **_TLS}
     issues = [
         Issue(f"is not a field of {method.title}; known are {', '.join(known)}", pointer=f"/{_escaped(name)}")
         for name in fields
@@ -50,6 +51,7 @@ def check_fields(method: AuthMethod, fields: Mapping[str, object]) -> Credential
             issues.append(Issue(fault, pointer=f"/{name}"))
         elif isinstance(value, str):
             taken[name] = _normal(name, value)
+    issues += _pair_issue(fields, taken)
     if isinstance(method, OAuthUser) and "refresh_token" in taken and "client_id" not in fields:
         issues.append(Issue("is missing: a refresh token is used together with it", pointer="/client_id"))
     if issues:
@@ -63,20 +65,24 @@ def is_client(method: AuthMethod, fields: Mapping[str, object]) -> bool:
 
 
 def check_client(method: OAuthUser, fields: Mapping[str, object]) -> dict[str, str]:
-    """Return client id and secret. Raises `InvalidInput` with a pointer for each fault."""
+    """Return client id and secret, and its certificate. Raises `InvalidInput` with a pointer for each fault."""
     taken: dict[str, str] = {}
     issues: list[Issue] = []
     for name, check in _CLIENT.items():
         value = fields.get(name)
         if isinstance(value, str):
             fault = check(value)
-            taken[name] = value
+            if fault is None:
+                taken[name] = value
         elif value is None:
             fault = "is missing" if name == "client_id" else None
         else:
             fault = "must be a string"
         if fault:
             issues.append(Issue(fault, pointer=f"/{name}"))
+    issues += _pair_issue(fields, taken)
+    if method.client_auth == "certificate" and CHAIN not in fields:
+        issues.append(Issue("is missing: it is how the client proves itself", pointer=f"/{CHAIN}"))
     if issues:
         raise InvalidInput(f"The client does not fit {method.title}.", issues=issues)
     return taken
@@ -135,6 +141,31 @@ def _certificate_fault(value: str) -> str | None:
     return None
 
 
+def _chain_fault(value: str) -> str | None:
+    try:
+        chain_of(value)
+    except KeyUnreadable as error:
+        return str(error)
+    return None
+
+
+def _client_key_fault(value: str) -> str | None:
+    return None if value.isascii() else "must be the private key as unencrypted PEM"
+
+
+def _pair_issue(fields: Mapping[str, object], taken: Mapping[str, str]) -> list[Issue]:
+    """Say what is wrong with a client certificate and its key together."""
+    for name, other in ((CHAIN, KEY), (KEY, CHAIN)):
+        if fields.get(name) is not None and fields.get(other) is None:
+            return [Issue(f"is missing: {name} is used together with it", pointer=f"/{other}")]
+    if CHAIN in taken and KEY in taken:
+        try:
+            check_pair(taken[CHAIN], taken[KEY])
+        except KeyUnreadable as error:
+            return [Issue(str(error), pointer=f"/{KEY}")]
+    return []
+
+
 def _key_of(algorithm: str) -> _Check:
     def fault(value: str) -> str | None:
         try:
@@ -154,7 +185,10 @@ def _escaped(name: str) -> str:
     return str(name)[:64].replace("~", "~0").replace("/", "~1")
 
 
-_CLIENT: Mapping[str, _Check] = {"client_id": _id_fault, "client_secret": _secret_fault}
+# What TLS shows, whatever the method: both or none.
+_TLS: Mapping[str, _Check] = {CHAIN: _chain_fault, KEY: _client_key_fault}
+_CLIENT: Mapping[str, _Check] = {"client_id": _id_fault, "client_secret": _secret_fault, **_TLS}
+CLIENT_FIELDS = tuple(_CLIENT)
 _OAUTH: Mapping[str, _Check] = {"refresh_token": _token_fault, "expires_at": _moment_fault, **_CLIENT}
 # Fields that assertions name, where they must be more than one line of text.
 _NAMED: Mapping[str, _Check] = {
@@ -184,7 +218,8 @@ def _fields(method: AuthMethod) -> tuple[Mapping[str, _Check], Mapping[str, _Che
             required, optional = _signed(assertion, fields_in(*method.params.values()))
         case ClientCredentials():
             named = {name: _NAMED.get(name, _secret_fault) for name in sorted(fields_in(*method.params.values()))}
-            required, optional = {"client_id": _id_fault, "client_secret": _secret_fault, **named}, {}
+            proof = _TLS if method.client_auth == "certificate" else {"client_secret": _secret_fault}
+            required, optional = {"client_id": _id_fault, **proof, **named}, {}
     return required, {**optional, "scope": _scope_fault}
 
 

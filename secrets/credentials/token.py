@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from connectors.sdk.hosts import HostPattern
+from credentials.certificate import ClientCertificate
 from credentials.store import Where
 
 MARGIN = timedelta(seconds=60)
@@ -45,6 +46,7 @@ class AccessToken:
 
     `expires_at` is None where the vendor does not say; `granted` are the vendor scopes, None where it does not tell.
     `version` is that of the credential which it came from, `root` the API's root as the token's answer named it.
+    `certificate` is what TLS shows along with it.
     """
 
     value: str = field(repr=False)
@@ -54,14 +56,16 @@ class AccessToken:
     version: int
     granted: frozenset[str] | None = None
     root: str | None = None
+    certificate: ClientCertificate | None = None
 
     def header_value(self) -> str:
         """Return what the header `header` holds."""
         return self.form.replace("{token}", self.value)
 
     def good_at(self, now: datetime) -> bool:
-        """Whether the token lasts for at least another minute, as far as the vendor said."""
-        return self.expires_at is None or now + MARGIN <= self.expires_at
+        """Whether the token lasts for at least another minute, as far as the vendor said, and its certificate too."""
+        ends = (self.expires_at, self.certificate.until if self.certificate is not None else None)
+        return all(end is None or now + MARGIN <= end for end in ends)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from connectors.sdk.auth import AuthMethod, BasicToken, Minted, OAuthUser, StaticToken
 from connectors.sdk.errors import ConnectionUnhealthy, SecretStoreUnavailable
 from credentials import minted, oauth
-from credentials.assertion import KeyUnreadable
+from credentials.certificate import KeyUnreadable, certificate_of
 from credentials.faults import unavailable, unhealthy
 from credentials.renewal import Clock, Renewals, Sleep, stored
 from credentials.store import Credential, CredentialStore, Where
@@ -84,7 +84,7 @@ class Tokens:
         be asked, `ConnectionUnhealthy` where there is nothing to revoke, `SecretStoreUnavailable`.
         """
         entry = self._entries.pop(target.where, None)
-        credential = await stored(self._store, target, method)
+        credential = await stored(self._store, target, method, self._clock())
         try:
             if isinstance(method, OAuthUser):
                 return await oauth.revoke(self._road, target, method, credential.fields)
@@ -140,18 +140,23 @@ class Tokens:
     async def _static(
         self, target: Target, method: StaticToken | BasicToken, rejected: AccessToken | None
     ) -> AccessToken:
-        credential = await stored(self._store, target, method)
+        credential = await stored(self._store, target, method, self._clock())
         value = credential.fields.get("token", "")
         if isinstance(method, BasicToken):
             value = base64.b64encode(f"{credential.fields.get('username', '')}:{value}".encode()).decode()
         if rejected is not None and rejected.value == value:
             raise unhealthy(target, "its token is no longer accepted")
         return AccessToken(
-            value=value, header=method.header, form=method.form, expires_at=None, version=credential.version
+            value=value,
+            header=method.header,
+            form=method.form,
+            expires_at=None,
+            version=credential.version,
+            certificate=certificate_of(credential.fields),
         )
 
     async def _minted(self, entry: _Entry, target: Target, method: Minted) -> AccessToken:
-        credential = await stored(self._store, target, method)
+        credential = await stored(self._store, target, method, self._clock())
         try:
             return await self._mint(target, method, credential)
         except ConnectionUnhealthy as refusal:
@@ -175,4 +180,5 @@ class Tokens:
             version=credential.version,
             granted=obtained.granted,
             root=obtained.root,
+            certificate=certificate_of(credential.fields),
         )

@@ -78,14 +78,14 @@ class Road:
                 httpcore.AsyncHTTPProxy(
                     self.proxy,
                     proxy_auth=_proxy_auth(self.proxy),
-                    ssl_context=self._tls,
+                    ssl_context=self.trust,
                     max_keepalive_connections=0,
                     retries=0,
                 )
             )
         direct = self._transport_over(
             httpcore.AsyncConnectionPool(
-                ssl_context=self._tls,
+                ssl_context=self.trust,
                 max_keepalive_connections=0,
                 retries=0,
                 network_backend=_GuardedBackend(self.opened),
@@ -95,7 +95,7 @@ class Road:
 
     def _transport_over(self, pool: httpcore.AsyncConnectionPool) -> httpx.AsyncHTTPTransport:
         # httpx has no argument for the backend; the pool is the one part that must be ours.
-        made = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
+        made = httpx.AsyncHTTPTransport(verify=self.trust, trust_env=False, retries=0)
         made._pool = pool
         return made
 
@@ -124,7 +124,8 @@ class Road:
         )
 
     @cached_property
-    def _tls(self) -> ssl.SSLContext:
+    def trust(self) -> ssl.SSLContext:
+        """The context that vouches for servers."""
         return self.tls or httpx.create_ssl_context(trust_env=False)
 
 

@@ -274,6 +274,6 @@ async def test_after_closing_nothing_is_fetched(tokens: Tokens, memory: MemorySt
 async def test_nothing_that_holds_a_token_shows_it(memory: MemoryStore) -> None:
     memory.keep("token", token="pasted-secret")
     token = AccessToken(value="pasted-secret", header="h", form="{token}", expires_at=None, version=1)
-    credential = await stored(memory, TARGET, STATIC)
+    credential = await stored(memory, TARGET, STATIC, Clock().now)
     for thing in (token, credential, Obtained("pasted-secret", "pasted-secret"), TARGET):
         assert "pasted-secret" not in f"{thing!r} {thing}"

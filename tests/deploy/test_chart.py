@@ -29,6 +29,7 @@ ALL: dict[str, Any] = {
     "vault": {"address": "https://vault.example:8200", "namespace": "team", "caConfigMap": "vault-ca"},
     "networkPolicy": {"postgres": [PEER], "vault": [PEER], "redis": [PEER], "extra": [{"to": [PEER]}]},
     "publicUrl": "https://gatehouse.example",
+    "tls": {"secret": "gatehouse-tls", "callersConfigMap": "callers"},
     "connectors": ["acme"],
     "openedNetworks": ["10.1.0.0/16"],
     "trustedProxies": ["10.2.0.0/16", "10.3.0.0/16"],
@@ -98,6 +99,7 @@ def test_what_is_rendered_is_what_kubernetes_knows(values: dict[str, Any], versi
         ({**LEAST, "ingress": {"enabled": True}}, "ingress"),
         ({**LEAST, "replcas": 3}, "replcas"),
         ({**LEAST, "preStopSeconds": 0}, "preStopSeconds"),
+        ({**LEAST, "tls": {"callersConfigMap": "callers"}}, "tls"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: dict[str, Any], said: str) -> None:
@@ -138,6 +140,16 @@ def test_a_pod_gets_longer_than_it_waits_and_drains() -> None:
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+@pytest.mark.parametrize(("values", "scheme"), [(LEAST, "HTTP"), (ALL, "HTTPS")], ids=["least", "all"])
+def test_probes_and_service_speak_as_the_pod_does(values: dict[str, Any], scheme: str) -> None:
+    manifests = rendered(values)
+
+    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    services = [one for one in manifests if one["kind"] == "Service"]
+    assert {container[f"{kind}Probe"]["httpGet"]["scheme"] for kind in ("startup", "liveness", "readiness")} == {scheme}
+    assert {one["appProtocol"] for one in services[0]["spec"]["ports"]} == {scheme.lower()}
 
 
 @pytest.mark.parametrize("values", [LEAST, ALL], ids=["least", "all"])

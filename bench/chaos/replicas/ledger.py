@@ -29,10 +29,10 @@ _ENDS = (
     " WHERE e.type='call_finished' AND c.key LIKE :like ORDER BY e.at DESC"
 )
 _STORY = (
-    "SELECT e.id, e.at, e.type, e.writer, e.body FROM events e JOIN calls c ON c.id = e.call"
-    " WHERE c.key = :key ORDER BY e.at, e.id"
+    "SELECT e.id, e.at, e.type, e.seq, e.writer, e.number, e.body FROM events e JOIN calls c ON c.id = e.call"
+    " WHERE c.key = :key OR c.id = :key ORDER BY e.at, e.id"
 )
-_TOLD = ("status", "code", "detail", "attempt", "method", "url", "error", "sent")
+_TOLD = ("status", "code", "answer_sha256", "detail", "attempt", "method", "url", "error", "sent")
 _SENDERS = "SELECT i.call, i.owner FROM intents i JOIN calls c ON c.id = i.call WHERE c.key LIKE :like"
 
 
@@ -64,14 +64,15 @@ class ReplicasLedger:
             return await self._ledger.run(lambda rows: self._read(rows, f"{prefix}-%", bodies, keys))
 
     async def story(self, key: str) -> list[str]:
-        """Return what happened to the call under a key, an event a line."""
+        """Return what happened to the call under a key, or with an id, an event a line."""
         bodies = Bodies()
         async with opened_keys(self._settings, self._home) as keys:
             await open_keys(bodies, keys.wrapper, await self._ledger.run(_data_keys))
             found = await self._ledger.run(lambda rows: rows.execute(text(_STORY), {"key": key}).all())
         return [
-            f"{at} {writer[-6:]} {type} { {n: v for n, v in bodies.open(TENANT, id, body).items() if n in _TOLD} }"
-            for id, at, type, writer, body in found
+            f"{at} #{seq} {writer[-6:]}.{number} {type}"
+            f" { {n: v for n, v in bodies.open(TENANT, id, body).items() if n in _TOLD} }"
+            for id, at, type, seq, writer, number, body in found
         ]
 
     def _read(self, rows: Rows, like: str, bodies: Bodies, opened: Keys) -> Recorded:
@@ -91,6 +92,7 @@ class ReplicasLedger:
             markers=self._markers(opened, agent, set(states)),
             open=sum(status in {"running", "queued"} for _, _, status, _ in calls),
             intact=_said(report),
+            suspects=tuple(finding.call for finding in report.findings if finding.call),
             decided=_decided(bodies, keys, [tuple(row) for row in rows.execute(text(_ENDS), {"like": like})]),
             adopted=frozenset(keys[call] for call, owner in senders if owner != owners[call]),
         )

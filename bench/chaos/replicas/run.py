@@ -134,7 +134,7 @@ class _Run:
         verdict.struck = dict(self._blows.struck)
         verdict.kills = self._blows.struck.get("kill", 0)
         self._judge_replicas(verdict)
-        await self._tell(verdict, [call.key for call in planned])
+        await self._tell(verdict, [*recorded.suspects, *(call.key for call in planned)], set(recorded.suspects))
         return verdict
 
     async def _carry_all_out(self, planned: list[Planned], deadline: float) -> None:
@@ -174,9 +174,9 @@ class _Run:
                 replica.look(_WARM_SECONDS)
             await asyncio.sleep(_SAMPLE_SECONDS)
 
-    async def _tell(self, verdict: Verdict, keys: list[str]) -> None:
+    async def _tell(self, verdict: Verdict, keys: list[str], suspects: set[str]) -> None:
         """Add what the ledger tells of calls that are blamed."""
-        blamed = {who.split()[0] for names in verdict.blamed.values() for who in names if who}
+        blamed = suspects | {who.split()[0] for names in verdict.blamed.values() for who in names if who}
         for key in [key for key in keys if key in blamed][:_MOST_STORIES]:
             verdict.stories[key] = await self._house.ledger().story(key)
 

@@ -39,3 +39,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{- define "gatehouse.scheme" -}}
+{{- if .Values.tls.secret }}HTTPS{{ else }}HTTP{{ end -}}
+{{- end -}}

@@ -18,6 +18,12 @@ capabilities: { drop: [ALL] }
 - { name: home, mountPath: /var/lib/gatehouse }
 - { name: tmp, mountPath: /tmp }
 - { name: vault-token, mountPath: /run/vault, readOnly: true }
+{{- if .Values.tls.secret }}
+- { name: tls, mountPath: /run/tls, readOnly: true }
+{{- end }}
+{{- if .Values.tls.callersConfigMap }}
+- { name: callers, mountPath: /run/callers, readOnly: true }
+{{- end }}
 {{- if .Values.vault.caConfigMap }}
 - { name: vault-ca, mountPath: /run/vault-ca, readOnly: true }
 {{- end }}
@@ -27,6 +33,12 @@ capabilities: { drop: [ALL] }
 {{- end -}}
 
 {{- define "gatehouse.volumes" -}}
+{{- with .Values.tls.secret }}
+- { name: tls, secret: { secretName: {{ . }}, defaultMode: 0440 } }
+{{- end }}
+{{- with .Values.tls.callersConfigMap }}
+- { name: callers, configMap: { name: {{ . }} } }
+{{- end }}
 # Lock files of this pod's processes, and the last checkpoint: nothing that must outlive the pod.
 - { name: home, emptyDir: { sizeLimit: 64Mi } }
 - { name: tmp, emptyDir: { sizeLimit: 64Mi, medium: Memory } }
@@ -76,6 +88,16 @@ capabilities: { drop: [ALL] }
 {{- if .Values.vault.caConfigMap }}
 - name: GATEHOUSE_VAULT_CA_FILE
   value: /run/vault-ca/ca.pem
+{{- end }}
+{{- if .Values.tls.secret }}
+- name: GATEHOUSE_TLS_CERTIFICATE_FILE
+  value: /run/tls/tls.crt
+- name: GATEHOUSE_TLS_KEY_FILE
+  value: /run/tls/tls.key
+{{- end }}
+{{- if .Values.tls.callersConfigMap }}
+- name: GATEHOUSE_TLS_CLIENT_CA_FILE
+  value: /run/callers/ca.pem
 {{- end }}
 {{- with .Values.redis.url }}
 - name: GATEHOUSE_REDIS_URL
