@@ -27,6 +27,7 @@ from gateway.admin.consents import Consents
 from gateway.admin.control import Control
 from gateway.admin.data_keys import DataKeys
 from gateway.admin.decisions import Decisions
+from gateway.admin.device_rounds import DeviceRounds
 from gateway.admin.directory import Directory
 from gateway.admin.freezes import FreezeSwitch
 from gateway.admin.generation import Generation
@@ -37,6 +38,7 @@ from gateway.admin.probe import Prober
 from gateway.admin.probing import Probing
 from gateway.admin.records import Records
 from gateway.admin.resolution import Resolver as CallResolver
+from gateway.admin.rounds import Rounds
 from gateway.admin.tenants import Tenants
 from gateway.admin.timelines import Timelines
 from gateway.admin.tokens import AdminTokens
@@ -329,17 +331,10 @@ class Gateway:
         tokens, opened = AdminTokens(self.control, self.directory, data_keys), settings.opened()
         self.links = AuthorizationLinks(self.control, self.store, self.directory.digest, settings.public_url)
         connections = Connections(self.control, self.registry, self.store, self.tokens, probing, self.links, opened)
-        self.consents = Consents(
-            self.control,
-            self.registry,
-            self.store,
-            CodeExchange(self.store, self.tokens, probing, self.token_road, opened, clock),
-            connections,
-            tokens,
-            self.freezes,
-            self.bodies,
-            self.directory.digest,
-        )
+        exchange = CodeExchange(self.store, self.tokens, probing, self.token_road, opened, clock)
+        rounds = Rounds(self.control, self.registry, exchange, tokens, self.freezes, self.directory.digest)
+        self.consents = Consents(self.control, rounds, self.store, exchange, connections, self.bodies)
+        self.device_rounds = DeviceRounds(self.control, rounds, exchange, self.token_road, self.bodies)
         self.admin = Services(
             tokens=tokens,
             tenants=Tenants(self.control, data_keys),

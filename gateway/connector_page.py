@@ -46,13 +46,21 @@ def _method(connector: Connector, method: AuthMethod) -> str:
     fields = ", ".join(f"`{name}`" for name in sorted(required_fields(method)))
     how = ""
     if isinstance(method, OAuthUser):
-        how = " Tokens are refreshed as needed."
+        how = f" Tokens are refreshed as needed. {_asking(method)}"
     elif isinstance(method, AppInstallation):
         how = " Gatehouse signs as the app and fetches an installation token, anew before it expires."
     elif isinstance(method, JwtBearer | ClientCredentials | SignedToken):
         how = " Gatehouse gets a new token with it before the old one expires, and when the vendor refuses that."
     command = f"gatehouse connections create {connector.id}/main --method {method.id}"
     return f"**{method.title}** (`{method.id}`): {fields}.{how}\n\n    {command}"
+
+
+def _asking(method: OAuthUser) -> str:
+    """Say how somebody can be asked instead of sending tokens."""
+    ways = {"code": "in their browser", "device": "by a code that they type at the vendor (`--flow device`)"}
+    return (
+        f"With `client_id` alone (and `client_secret`) somebody is asked: {' or '.join(ways[w] for w in method.flows)}."
+    )
 
 
 def _row(action: Action) -> tuple[str, ...]:

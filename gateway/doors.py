@@ -159,7 +159,9 @@ class Doors:
         public_url, proxies = gateway.settings.public_url, gateway.settings.proxies()
         admin = gateway.admin
         return [
-            *ConnectPages(gateway.consents, gateway.links, gateway.cursors, public_url, proxies).routes(),
+            *ConnectPages(
+                gateway.consents, gateway.device_rounds, gateway.links, gateway.cursors, public_url, proxies
+            ).routes(),
             *AdminDoor(admin, gateway.cursors, clock, proxies).routes(),
             *ApprovalPage(
                 admin.tokens, admin.decisions, gateway.approvals, gateway.cursors, clock, public_url, proxies

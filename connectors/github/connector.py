@@ -125,6 +125,8 @@ github = Connector(
             oauth_scopes=permissions.oauth_scopes,
             revoke_url="{api_root}/applications/{client_id}/token",
             revoke_form="by_client",
+            device_url="{origin}/login/device/code",
+            device_proof=False,
         ),
         StaticToken(title="Personal access token"),
     ],

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from connectors.sdk.hosts import HostPattern
+
 _NAME = re.compile(r"\{([a-z_]+)\}")
+Flow = Literal["code", "device"]  # how a person authorizes: in a browser that is sent there and back, or by a code
 # What is known without the credential, or comes from its key: no fields of a credential.
 _OURS = frozenset({"origin", "api_root", "token_url", "fingerprint"})
 
@@ -89,6 +92,12 @@ class OAuthUser:
     `discover` says how the API's root is found once there is a token; without it, it is the connection's base URL.
     `issuer` is the `iss` that the vendor gives with a code (RFC 9207): where it is declared, an answer without it or
     with another is refused.
+
+    With a `device_url` (may hold `{origin}`) a person can type a short code at the vendor instead of being sent there
+    and back (RFC 8628): no callback address has to be registered. A vendor that has only this has no `authorize_url`.
+    The page that it names for typing the code must be below the origin of one of these URLs, at a host that the
+    connector declares, or at one of `device_hosts` (patterns; no token ever goes to those). A client with a secret
+    proves itself at `device_url` too, as section 3.1 has it, unless `device_proof` is False: some want the id alone.
     """
 
     authorize_url: str
@@ -110,6 +119,22 @@ class OAuthUser:
     pkce: bool = True
     discover: RootInToken | RootInList | None = None
     issuer: str | None = None
+    device_url: str | None = None
+    device_hosts: tuple[str, ...] = ()
+    device_proof: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where nobody could be asked, or a host is no pattern."""
+        if not self.authorize_url and self.device_url is None:
+            raise ValueError(f"{self.id}: declare an authorize_url, a device_url or both")
+        for host in self.device_hosts:
+            HostPattern(host)
+
+    @property
+    def flows(self) -> tuple[Flow, ...]:
+        """The ways in which a person can be asked, the usual one first."""
+        code: tuple[Flow, ...] = ("code",) if self.authorize_url else ()
+        return code if self.device_url is None else (*code, "device")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import select
 
 from connectors.sdk import Connector
-from connectors.sdk.auth import OAuthUser
+from connectors.sdk.auth import Flow, OAuthUser
 from gateway.admin.control import By, Control
 from gateway.admin.directory import read_grant
 from gateway.admin.oauth_sessions import (
@@ -59,6 +59,7 @@ class Link:
         scopes = self.session.scopes
         return {
             "session": self.session.id,
+            "flow": self.session.flow,
             "scopes": sorted(scopes) if scopes is not None else None,
             "expires_at": self.session.expires_at,
         }
@@ -93,6 +94,7 @@ class AuthorizationLinks:
         client: Mapping[str, str],
         scopes: frozenset[str] | None,
         own_root: str,
+        flow: Flow,
     ) -> Link:
         """Make a session and store its client. Nobody can use it before `open`; `drop` takes it back."""
         root, secret = self.root(own_root), secrets.token_urlsafe(32)
@@ -108,6 +110,7 @@ class AuthorizationLinks:
             "made_by": dumped_admin(by.admin),
             "link": self._digest(link_secret(secret)),
             "client": new_id("conn"),
+            "flow": flow,
             "step": Step.MADE.value,
             "round": 0,
             "expires_at": stamp(now + LINK_LIFETIME),

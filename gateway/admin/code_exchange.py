@@ -1,10 +1,10 @@
-"""From a code to the account behind it: tokens that no call can use yet, the API's root, and whose they are."""
+"""From a consent to the account behind it: tokens that no call can use yet, the API's root, and whose they are."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from credentials import authorize
+from credentials import authorize, oauth
 from credentials.authorize import Asked, Exchanged, Root
 from credentials.certificate import identified
 from credentials.store import Credential, CredentialCorrupted, CredentialStore
@@ -70,7 +70,7 @@ class CodeExchange:
             raise ConsentRefused("This link is over", "Its client is no longer stored.", status=410)
         return dict(found.fields)
 
-    async def find(
+    async def present(
         self,
         session: OAuthSession,
         connector: Connector,
@@ -78,20 +78,28 @@ class CodeExchange:
         method: OAuthUser,
         code: str,
         asked: Asked,
+    ) -> Exchanged:
+        """Present a code once. Raises `ConsentRefused`: it is never presented again."""
+        client, target = await self.client(session), _candidate(connector, connection, session)
+        try:
+            return await authorize.exchange(self._road, target, method, client, code, asked, now=self._clock.now())
+        except (TokenRefused, NotProcessed, NotSent, Unanswered) as fault:
+            raise unexchanged(target, fault) from fault
+
+    async def find(
+        self, session: OAuthSession, connector: Connector, connection: Connection, method: OAuthUser, got: Exchanged
     ) -> Found:
-        """Present a code once, keep what came for it under the session's candidate, and ask whose it is.
+        """Keep what a consent gave under the session's candidate, and ask whose it is.
 
         Raises `ConsentRefused`, and the errors of a read at the vendor.
         """
-        client = await self.client(session)
-        target = target_of(connector, replace(connection, id=session.candidate or "", base_url=session.base_url))
+        target = _candidate(connector, connection, session)
+        fields = {**got.fields, AUTHORIZATION: session.mark()}
+        await self._store.put(target.where, Credential(method.id, fields), expected=0)
         try:
-            got = await authorize.exchange(self._road, target, method, client, code, asked, now=self._clock.now())
-            fields = {**got.fields, AUTHORIZATION: session.mark()}
-            await self._store.put(target.where, Credential(method.id, fields), expected=0)
             root = await self._root(session, connector, method, got)
         except (TokenRefused, NotProcessed, NotSent, Unanswered) as fault:
-            raise _unexchanged(target, fault) from fault
+            raise unexchanged(target, fault) from fault
         if root != connection.base_url and connection.health != PENDING:
             raise ConsentRefused(
                 "This is another site",
@@ -128,6 +136,20 @@ class CodeExchange:
             self._tokens.forget(where)
             await self._store.erase(where)
 
+    async def end(
+        self, session: OAuthSession, connector: Connector, connection: Connection, method: OAuthUser, got: Exchanged
+    ) -> bool:
+        """End tokens that nobody will keep. Returns whether the vendor confirmed it.
+
+        Not for a connection that has an account: some vendors end all of an account's tokens at once.
+        """
+        if connection.account is not None:
+            return False
+        try:
+            return await oauth.revoke(self._road, _candidate(connector, connection, session), method, got.fields)
+        except (NotSent, Unanswered):
+            return False
+
     async def _root(self, session: OAuthSession, connector: Connector, method: OAuthUser, got: Exchanged) -> str:
         """Return the API's root. Raises `ConsentRefused` for one that the connector does not declare."""
         if method.discover is None:
@@ -144,8 +166,12 @@ class CodeExchange:
         return declared
 
 
-def _unexchanged(target: Target, fault: TokenRefused | NotProcessed | NotSent | Unanswered) -> ConsentRefused:
-    """Say why there are no tokens. The code is never presented again."""
+def _candidate(connector: Connector, connection: Connection, session: OAuthSession) -> Target:
+    return target_of(connector, replace(connection, id=session.candidate or "", base_url=session.base_url))
+
+
+def unexchanged(target: Target, fault: TokenRefused | NotProcessed | NotSent | Unanswered) -> ConsentRefused:
+    """Say why there are no tokens."""
     if isinstance(fault, TokenRefused):
         return ConsentRefused(f"{target.title} refused", f"{target.title} gave no access: {fault.reason}.")
     return ConsentRefused(

@@ -8,7 +8,7 @@ from credentials.supplied import check_client, check_fields, is_client
 from pydantic import Field
 
 from connectors.sdk import Connector
-from connectors.sdk.auth import AuthMethod, ClientCredentials, JwtBearer, OAuthUser
+from connectors.sdk.auth import AuthMethod, ClientCredentials, Flow, JwtBearer, OAuthUser
 from connectors.sdk.errors import InvalidInput, Issue
 from gateway.admin.wanted import Change, Reference, Wanted, refused
 from scopes.scope import ScopeSyntaxError, UnknownScope, expand
@@ -23,7 +23,8 @@ class NewConnection(Wanted):
     """A connection with its credential: the fields of the connector's auth `method`, by name.
 
     With `client_id` alone (and `client_secret`) of an OAuth client, somebody is asked to authorize it in their
-    browser, for the actions that `scopes` (may hold patterns) allow.
+    browser, for the actions that `scopes` (may hold patterns) allow. `flow` says how: `code` sends the browser to the
+    vendor and back, `device` has them type a short code there. Left out, it is `code` where the method has that.
     """
 
     connector: Reference
@@ -33,6 +34,7 @@ class NewConnection(Wanted):
     base_url: Annotated[str, Field(max_length=500)] | None = None
     owner_actor: Reference | None = None
     scopes: Patterns | None = None
+    flow: Flow | None = None
     test: bool = True
 
 
@@ -48,12 +50,13 @@ class Reconnection(Wanted):
     """A new credential of the same account, by the same method or another.
 
     With an OAuth client alone, or with nothing where there is one already, somebody is asked to authorize it in their
-    browser, for what is granted and what `scopes` allow.
+    browser, for what is granted and what `scopes` allow. `flow` says how, as for a new connection.
     """
 
     credential: dict[str, Any] = Field(default_factory=dict, repr=False)
     method: Reference | None = None
     scopes: Patterns | None = None
+    flow: Flow | None = None
 
 
 def check_name(connector: Connector, name: str) -> None:
@@ -78,6 +81,25 @@ def client_of(method: AuthMethod, fields: dict[str, Any]) -> dict[str, str] | No
         return check_client(method, fields)
     except InvalidInput as error:
         raise _below_credential(error) from None
+
+
+def flow_of(method: OAuthUser, wanted: Flow | None) -> Flow:
+    """Return how somebody is asked to authorize. Raises `InvalidInput` for a way that the method does not have."""
+    if wanted is None:
+        return method.flows[0]
+    if wanted not in method.flows:
+        raise refused("/flow", f"is not one of {method.title}'s", hint=f"It has {', '.join(method.flows)}.")
+    return wanted
+
+
+def check_nobody_asked(wanted: Flow | None) -> None:
+    """Raise `InvalidInput` where a way to ask somebody comes with a whole credential."""
+    if wanted is not None:
+        raise refused(
+            "/flow",
+            "is for an OAuth client alone, with which somebody is asked",
+            hint="Leave it out, or send the client without tokens.",
+        )
 
 
 def scopes_of(connector: Connector, patterns: list[str] | None) -> frozenset[str] | None:

@@ -34,8 +34,10 @@ from gateway.admin.connection_terms import (
     NewConnection,
     Reconnection,
     check_name,
+    check_nobody_asked,
     client_of,
     credential_of,
+    flow_of,
     method_of,
     needed_for,
     scopes_of,
@@ -113,8 +115,10 @@ class Connections:
         row = self._new_row(place, wanted, base_url)
         if isinstance(method, OAuthUser) and client is not None:
             row |= {"health": PENDING, "health_reason": waiting_for(connector)}
-            link = await self._links.prepare(by, dict(row), method, client, scopes, root)
+            flow = flow_of(method, wanted.flow)
+            link = await self._links.prepare(by, dict(row), method, client, scopes, root, flow)
             return await self._linked(place, by, link, "connection.create", row, lambda rows: _insert(rows, row))
+        check_nobody_asked(wanted.flow)
         credential = credential_of(method, wanted.credential)
         credential = with_scope(method, credential, needed_for(connector, scopes))
         connection = read_connection(row)
@@ -213,9 +217,10 @@ class Connections:
             connection = replace(read_connection(row), method=method.id)
             client = await self._client(connection, method, wanted)
             if isinstance(method, OAuthUser) and client is not None:
-                scopes = scopes_of(connector, wanted.scopes)
-                link = await self._links.prepare(by, dict(row), method, client, scopes, root)
+                scopes, flow = scopes_of(connector, wanted.scopes), flow_of(method, wanted.flow)
+                link = await self._links.prepare(by, dict(row), method, client, scopes, root, flow)
                 return await self._linked(place, by, link, "connection.authorize", row, None)
+            check_nobody_asked(wanted.flow)
             credential = credential_of(method, wanted.credential)
             needed = await self._needed(row) | needed_for(connector, scopes_of(connector, wanted.scopes))
             tried = await self._probing.attempt(connector, connection, with_scope(method, credential, needed))

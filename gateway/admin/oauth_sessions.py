@@ -1,7 +1,7 @@
 """OAuth sessions as rows: from a link that an admin made to an account that somebody authorized.
 
-Link, state and browser are random secrets of 256 bits, kept as keyed hashes. The verifier is sealed; tokens are not
-here but in the credential store, under an id of their own that no call knows.
+Link, state and browser are random secrets of 256 bits, kept as keyed hashes. The verifier and a device's code are
+sealed; tokens are not here but in the credential store, under an id of their own that no call knows.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,6 +17,7 @@ from sqlalchemy import LargeBinary, RowMapping, or_, select
 from sqlalchemy.sql.schema import Column
 
 from connectors.sdk import Account
+from connectors.sdk.auth import Flow
 from gateway.admin.roles import Admin, Role
 from gateway.admin.rows import Place
 from gateway.clock import stamp
@@ -57,7 +58,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OAuthSession:
-    """One session. `client` and `candidate` are ids in the credential store: of the client, and of new tokens."""
+    """One session. `client` and `candidate` are ids in the credential store: of the client, and of new tokens.
+
+    `sent` with the flow `device` is a code that somebody is typing. The vendor may be asked for it from `poll_at` on,
+    and not again for `poll_seconds`; while it is being asked, `poll_at` is when that is given up.
+    """
 
     id: str
     place: Place
@@ -77,6 +82,10 @@ class OAuthSession:
     found: Found | None
     step_until: str | None
     expires_at: str
+    flow: Flow
+    device: bytes | None
+    poll_at: str | None
+    poll_seconds: int | None
 
     def where(self, id: str) -> Where:
         """Return a place in the credential store."""
@@ -118,6 +127,21 @@ def advance(rows: Rows, session: OAuthSession, steps: Collection[Step], values: 
         raise Moved
 
 
+def claim_poll(rows: Rows, session: OAuthSession, until: str) -> bool:
+    """Take the one poll that is due; False where somebody else has. Nobody else polls before `until`."""
+    return _polled(rows, session, {"poll_at": until})
+
+
+def settle_poll(rows: Rows, session: OAuthSession, at: str, seconds: int) -> bool:
+    """Say when the vendor may be asked next, after a poll that `claim_poll` took for the session as it is given."""
+    return _polled(rows, session, {"poll_at": at, "poll_seconds": seconds})
+
+
+def _polled(rows: Rows, session: OAuthSession, values: Mapping[str, Any]) -> bool:
+    same = (T.id == session.id, T.round == session.round, T.step == Step.SENT.value, T.poll_at == session.poll_at)
+    return rows.execute(oauth_sessions.update().where(*same).values(**values)).rowcount > 0
+
+
 def end_others(rows: Rows, session: str, connection: str, at: str) -> None:
     """End a connection's other sessions: only the newest link is good."""
     others = (T.connection == connection, T.id != session, T.expires_at > at, T.step != Step.DONE)
@@ -148,8 +172,9 @@ def read_session(row: RowMapping) -> OAuthSession:
     """Return a session from its row."""
     by = orjson.loads(row["made_by"])
     same = ("id", "connection", "method", "base_url", "client", "candidate", "round", "browser", "verifier")
+    more = ("redirect_uri", "step_until", "expires_at", "flow", "device", "poll_at", "poll_seconds")
     return OAuthSession(
-        **{name: row[name] for name in (*same, "redirect_uri", "step_until", "expires_at")},
+        **{name: row[name] for name in (*same, *more)},
         place=Place(row["tenant"], row["environment"]),
         scopes=frozenset(orjson.loads(row["scopes"])) if row["scopes"] else None,
         made_by=Admin(**{**by, "role": Role(by["role"])}),

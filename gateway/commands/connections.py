@@ -14,6 +14,7 @@ Fields = Annotated[list[str] | None, typer.Option("--field", help="A field that 
 Secrets = Annotated[list[str] | None, typer.Option("--secret", help="A field to ask for, hidden; by default token.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Address of a self-hosted edition.")]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="What to ask for in the browser; may hold `*`.")]
+How = Annotated[str | None, typer.Option("--flow", help="How somebody is asked: code (by redirect) or device.")]
 Owner = Annotated[str | None, typer.Option(help="Whose personal connection it is.")]
 
 
@@ -57,12 +58,14 @@ def _writing(connections: typer.Typer) -> None:
         base_url: BaseUrl = None,
         owner_actor: Owner = None,
         scope: Scopes = None,
+        flow: How = None,
         test: Annotated[bool, typer.Option(help="Test it at once.")] = True,
     ) -> Any:
         """Make a connection. Secrets are asked for, or read from standard input; never put them in options.
 
         With `--method oauth --field client_id=... --secret client_secret` the answer has a link, `authorize_url`:
-        who opens it connects their account in the browser.
+        who opens it connects their account in the browser. With `--flow device` they type a short code at the vendor,
+        which needs no callback address to be registered there.
         """
         wanted = given(
             connector=name.partition("/")[0],
@@ -71,6 +74,7 @@ def _writing(connections: typer.Typer) -> None:
             base_url=base_url,
             owner_actor=owner_actor,
             scopes=scope or None,
+            flow=flow,
         )
         wanted |= {"credential": credential(credential_file, field, secret), "test": test}
         return api.post(api.here("connections"), wanted)
@@ -97,11 +101,12 @@ def _writing(connections: typer.Typer) -> None:
         field: Fields = None,
         secret: Secrets = None,
         scope: Scopes = None,
+        flow: How = None,
         browser: Annotated[bool, typer.Option("--browser", help="By a link, with the OAuth client it has.")] = False,
     ) -> Any:
         """Give a connection a new credential of the same account, or with --browser a link to authorize it again."""
         supplied = {} if browser else credential(credential_file, field, secret)
-        wanted = given(method=method, scopes=scope or None) | {"credential": supplied}
+        wanted = given(method=method, scopes=scope or None, flow=flow) | {"credential": supplied}
         return api.post(_one(api, connection, "reconnect"), wanted)
 
     @command(connections, "delete")

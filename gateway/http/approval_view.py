@@ -22,6 +22,7 @@ ul{margin:.25rem 0;padding-left:1.2rem}.note{border-left:.25rem solid var(--line
 .bad{border-color:var(--stop)}.good{border-color:var(--go)}
 label{display:block;margin:1rem 0 .25rem}
 input,textarea{width:100%;font:inherit;padding:.6rem;border:1px solid var(--line);border-radius:.5rem}
+.code{font:700 2rem/1.3 ui-monospace,monospace;letter-spacing:.08em;margin:.5rem 0;overflow-wrap:anywhere}
 .row{display:flex;gap:.75rem;margin-top:1rem;flex-wrap:wrap}
 button{font:inherit;font-weight:600;padding:.7rem 1.4rem;border:0;border-radius:.5rem;color:#fff;background:#555;
 cursor:pointer;flex:1 1 8rem}

@@ -1,7 +1,7 @@
 """`/connect/{link}` and `/oauth/...`: where somebody authorizes a connection in their browser.
 
-A cookie holds a random secret from the moment the browser is sent to the vendor until the account is connected. The
-answer of the vendor is taken once and leads on at once to an address without the code.
+A cookie holds a random secret from the moment the browser is sent to the vendor, or gets a code to type there, until
+the account is connected. The answer of the vendor is taken once and leads on at once to an address without the code.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from connectors.sdk.errors import ActionError, Internal, InvalidCursor, PolicyDenied
+from connectors.sdk.errors import ActionError, Internal, InvalidCursor, PolicyDenied, TryLater
 from connectors.sdk.hosts import Network
 from gateway.admin.authorizing import AuthorizationLinks
 from gateway.admin.code_exchange import ConsentRefused
 from gateway.admin.consent import Consent, Returned
-from gateway.admin.consents import ROUND, Consents
+from gateway.admin.consents import Consents
+from gateway.admin.device_rounds import DeviceRounds
+from gateway.admin.rounds import ROUND
 from gateway.cursor import Cursors
 from gateway.fault import log_fault
 from gateway.http import approval_view, connect_view
@@ -26,6 +28,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 COOKIE = "__Host-gatehouse-oauth"
 CONFIRM = "/oauth/confirm"
 _LONGEST_SECRET = 200
+_AFTER_TROUBLE = 10  # seconds
 
 
 class ConnectPages:
@@ -34,12 +37,14 @@ class ConnectPages:
     def __init__(
         self,
         consents: Consents,
+        devices: DeviceRounds,
         links: AuthorizationLinks,
         cursors: Cursors,
         public_url: str | None,
         proxies: Sequence[Network] = (),
     ) -> None:
         self._consents = consents
+        self._devices = devices
         self._links = links
         self._cursors = cursors
         self._public_url = public_url
@@ -51,6 +56,7 @@ class ConnectPages:
             web.get("/connect/{link}", _guarded(self._ask), allow_head=False),
             web.post("/connect/{link}", _guarded(self._send)),
             web.get("/oauth/callback", _guarded(self._callback), allow_head=False),
+            web.get(connect_view.DEVICE, _guarded(self._device), allow_head=False),
             web.get(CONFIRM, _guarded(self._confirm), allow_head=False),
             web.post(CONFIRM, _guarded(self._decide)),
         ]
@@ -63,19 +69,12 @@ class ConnectPages:
     async def _send(self, request: web.Request) -> web.Response:
         check_origin(request, self._public_url)
         root = self._links.root(root_of(request))
-        sent = await self._consents.send(_short(request.match_info["link"]), root, self._address(request))
-        answer = see_other(sent.url)
-        # Secure also over plain http: browsers take loopback, the only place where that is served, for trustworthy.
-        answer.set_cookie(
-            COOKIE,
-            sent.browser,
-            max_age=int(2 * ROUND.total_seconds()),
-            path="/",
-            secure=True,
-            httponly=True,
-            samesite="Lax",
-        )
-        return answer
+        consent = await self._consents.behind(_short(request.match_info["link"]))
+        if consent.session.flow == "device":
+            begun = await self._devices.begin(consent, self._address(request))
+            return _with_cookie(see_other(connect_view.DEVICE), begun.browser, begun.seconds)
+        sent = await self._consents.send(consent, root, self._address(request))
+        return _with_cookie(see_other(sent.url), sent.browser, int(2 * ROUND.total_seconds()))
 
     async def _callback(self, request: web.Request) -> web.Response:
         query = request.query
@@ -87,6 +86,17 @@ class ConnectPages:
         )
         await self._consents.returned(returned, self._browser(request), self._address(request))
         return see_other(CONFIRM)
+
+    async def _device(self, request: web.Request) -> web.Response:
+        try:
+            waiting = await self._devices.look(self._browser(request), self._address(request))
+        except TryLater as error:
+            content = approval_view.notice(error.title, error.detail, "This page tries again by itself.")
+            return html(error.title, content, error.status, refresh=_AFTER_TROUBLE)
+        if waiting is None:
+            return see_other(CONFIRM)
+        title = f"Connect {waiting.consent.connector.title}"
+        return html(title, connect_view.typing(waiting), refresh=waiting.again)
 
     async def _confirm(self, request: web.Request) -> web.Response:
         browser = self._browser(request)
@@ -133,12 +143,20 @@ def _guarded(handler: Handler) -> Handler:
     return handle
 
 
+def _with_cookie(answer: web.Response, browser: str, seconds: int) -> web.Response:
+    # Secure also over plain http: browsers take loopback, the only place where that is served, for trustworthy.
+    answer.set_cookie(COOKIE, browser, max_age=seconds, path="/", secure=True, httponly=True, samesite="Lax")
+    return answer
+
+
 def _leading_to(consent: Consent) -> str:
     """Return where the form may lead. Browsers hold every redirect that follows it against this list.
 
     Vendors send people on to hosts of their own and to their company's log-in, so any https address is let through;
     plain http only for the vendor of a sandbox.
     """
+    if consent.session.flow == "device":
+        return "'self'"
     url = urlsplit(
         consent.method.authorize_url.replace("{origin}", consent.connector.web_origin(consent.connection.base_url))
     )

@@ -1,23 +1,63 @@
 """The HTML of the pages on which somebody authorizes a connection."""
 
 from html import escape
+from urllib.parse import urlsplit
 
 from gateway.admin.consent import Consent
+from gateway.admin.device_rounds import Waiting
 from gateway.admin.oauth_sessions import Step
+from gateway.clock import moment
 from gateway.http.approval_view import text
+
+DEVICE = "/oauth/device"
 
 
 def ask(consent: Consent) -> str:
     """Return what is asked for, and the button that leads to the vendor."""
     title = text(consent.connector.title)
     maker = consent.session.made_by.name
+    how, button = f"You log in at {title} and not here.", f"Go on to {title}"
+    if consent.session.flow == "device":
+        how, button = f"You get a short code, log in at {title} and type it there.", f"Get a code for {title}"
     return (
         f"<h1>Connect {title} to {text(consent.tenant)}</h1>"
         f"<p>{text(maker)} asks you to let the agents of {text(consent.tenant)} work with your {title} account.</p>"
         f"{_facts(consent)}<h2>What agents may then do, as far as they are granted it</h2>{_sentences(consent)}"
         f"<h2>What {title} is asked for</h2>{_scopes(consent)}"
-        f"<p>You log in at {title} and not here. Afterwards you see the account before anything is connected.</p>"
-        f'<form method="post"><div class="row"><button class="approve">Go on to {title}</button></div></form>'
+        f"<p>{how} Afterwards you see the account before anything is connected.</p>"
+        f'<form method="post"><div class="row"><button class="approve">{button}</button></div></form>'
+    )
+
+
+def typing(waiting: Waiting) -> str:
+    """Return the code to type, where, and how long it is good; while the account is being found, only that."""
+    title, code = text(waiting.consent.connector.title), waiting.code
+    if code is None:
+        said = f"The code was typed. {title} is being asked whose account this is."
+        return f'<h1>One moment</h1><p class="note" role="status">{said} This page goes on by itself.</p>'
+    place = text(urlsplit(code.page).netloc)
+    filled = ""
+    if code.filled is not None:
+        filled = (
+            f"<p>Or open {_link(code.filled, 'the page with the code filled in')}, and go on only where it shows the"
+            " same code as this page.</p>"
+        )
+    trouble = ""
+    if waiting.trouble is not None:
+        trouble = f'<p class="note bad">{title} could not be asked just now: {text(waiting.trouble)}.</p>'
+    until = moment(waiting.until)
+    minutes = "a minute" if waiting.minutes == 1 else f"{waiting.minutes} minutes"
+    return (
+        f"<h1>Type this code at {title}</h1>"
+        f'<p class="code">{text(code.typed)}</p>'
+        f"<ol><li>Open {_link(code.page, _short_address(code.page))}, here or on any other device.</li>"
+        f"<li>Log in there if you are asked to, and type the code.</li>"
+        f"<li>Say yes there, then come back to this page. You need not press anything here.</li></ol>{filled}"
+        f"<p>The code is good for about {minutes}, until {until:%H:%M} UTC. It is for you alone: give it to nobody, and"
+        f" type it only at <strong>{place}</strong>.</p>"
+        f'{trouble}<p class="note" role="status">Nobody has typed it yet. This page looks again by itself'
+        f' in {waiting.again} seconds. <a href="{DEVICE}">Look now</a></p>'
+        f"{_facts(waiting.consent)}"
     )
 
 
@@ -60,6 +100,16 @@ def declined() -> str:
 def is_done(consent: Consent) -> bool:
     """Whether the account was connected already."""
     return consent.session.step is Step.DONE
+
+
+def _link(url: str, shown: str) -> str:
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text(shown)}</a>'
+
+
+def _short_address(url: str) -> str:
+    """Return an address as people read one out: without its scheme."""
+    parts = urlsplit(url)
+    return parts.netloc + parts.path
 
 
 def _facts(consent: Consent) -> str:

@@ -11,8 +11,12 @@ from gateway.http import approval_view as view
 _MOST_BYTES = 64 * 1024
 
 
-def html(title: str, content: str, status: int = 200, *, form_action: str = "'self'") -> web.Response:
-    """Return a page. `form_action` is where its forms may lead, in the words of a Content-Security-Policy."""
+def html(
+    title: str, content: str, status: int = 200, *, form_action: str = "'self'", refresh: int | None = None
+) -> web.Response:
+    """Return a page. `form_action` is where its forms may lead, in the words of a Content-Security-Policy; after
+    `refresh` seconds browsers load it again.
+    """
     nonce = secrets.token_urlsafe(16)
     policy = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; form-action {form_action}; frame-ancestors 'none';"
@@ -26,6 +30,8 @@ def html(title: str, content: str, status: int = 200, *, form_action: str = "'se
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
+    if refresh is not None:
+        headers["Refresh"] = str(refresh)
     return web.Response(text=view.page(title, content, nonce), status=status, headers=headers, content_type="text/html")
 
 

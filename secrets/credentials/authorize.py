@@ -63,7 +63,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What a code was exchanged for: the fields of a credential, and the API root where the answer names one."""
+    """What a person's consent gave: the fields of a credential, and the API root where the answer names one."""
 
     fields: Mapping[str, str] = field(repr=False)
     root: str | None = None
@@ -123,7 +123,15 @@ async def exchange(
             except (httpx.HTTPStatusError, ValueError, TypeError, AttributeError, KeyError) as error:
                 raise Unanswered(f"its answer is not what OAuth describes ({type(error).__name__})") from None
     told = cast("Mapping[str, object]", answer)
-    return Exchanged(_fields(client, obtained(told, None, now), told, asked), root_in(method.discover, told))
+    return exchanged(method, client, told, asked.scopes, now)
+
+
+def exchanged(
+    method: OAuthUser, client: Mapping[str, str], answer: Mapping[str, object], asked: frozenset[str], now: datetime
+) -> Exchanged:
+    """Return what the first token answer of an authorization holds. Raises `Unanswered` for one that is none."""
+    got = obtained(answer, None, now)
+    return Exchanged(_fields(client, got, answer, asked), root_in(method.discover, answer))
 
 
 async def roots(road: Road, method: OAuthUser, token: str, api: str) -> list[Root]:
@@ -154,14 +162,16 @@ def _apart(url: str) -> tuple[str, dict[str, str]]:
     return urlunsplit(parts._replace(query="")), dict(parse_qsl(parts.query))
 
 
-def _fields(client: Mapping[str, str], got: Obtained, answer: Mapping[str, object], asked: Asked) -> Mapping[str, str]:
+def _fields(
+    client: Mapping[str, str], got: Obtained, answer: Mapping[str, object], asked: frozenset[str]
+) -> Mapping[str, str]:
     fields = {**client, "access_token": got.access_token}
     if got.refresh_token is not None:
         fields["refresh_token"] = got.refresh_token
     if got.expires_at is not None:
         fields["expires_at"] = got.expires_at.isoformat()
     # RFC 6749, section 5.1: an answer without `scope` granted what was asked for; an empty one does not tell.
-    granted = asked.scopes if answer.get("scope") is None else got.granted
+    granted = asked if answer.get("scope") is None else got.granted
     if granted:
         fields["scope"] = " ".join(sorted(granted))
     return fields
@@ -189,4 +199,14 @@ def _root_of(listed: RootInList, item: Mapping[str, object], api: str) -> Root |
     return Root(url, str(item.get(listed.site) or "").rstrip("/")[:500], str(item.get(listed.title) or "")[:200])
 
 
-__all__ = ["Asked", "Exchanged", "Root", "address", "authorize_url", "exchange", "new_verifier", "roots"]
+__all__ = [
+    "Asked",
+    "Exchanged",
+    "Root",
+    "address",
+    "authorize_url",
+    "exchange",
+    "exchanged",
+    "new_verifier",
+    "roots",
+]

@@ -1,6 +1,6 @@
 """OAuth 2.0 at a vendor's token endpoint: refresh (RFC 6749, section 6) and revocation (RFC 7009), by Authlib.
 
-How a code becomes the first pair of tokens is in `authorize`.
+How a person's consent becomes the first pair of tokens is in `authorize` and `device`.
 """
 
 import re
@@ -174,8 +174,8 @@ def check_status(answer: httpx.Response) -> httpx.Response:
 
 def _speaks_oauth(answer: httpx.Response) -> bool:
     try:
-        found = answer.json()
-    except ValueError:
+        found = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
         return False
     return isinstance(found, dict) and "error" in found
 
@@ -220,12 +220,13 @@ def judged(
         raise ForeignAnswer("its token answer comes from another issuer", got)
     root = root_in(discover, answer)
     if root is not None and not target.owns(root):
-        why = f"its token answer names {_host(root)} as the API's host, which the connector does not declare"
+        why = f"its token answer names {shown_host(root)} as the API's host, which the connector does not declare"
         raise ForeignAnswer(why, got)
     return replace(got, root=root)
 
 
-def _host(url: str) -> str:
+def shown_host(url: str) -> str:
+    """Return an address's host as a message may show it."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientSession, CookieJar
 from credentials import Credential, Where
+from sqlalchemy import text
 from yarl import URL
 
 from connectors.github import github
@@ -25,7 +26,7 @@ PLACE = Place("acme", "prod")
 BY = at_start("tests")
 E = "/v1/admin/tenants/acme/environments/prod"
 COOKIE = "__Host-gatehouse-oauth"
-APP = OAuthApp("Iv1.app", "app-hush-77ab")
+APP = OAuthApp("Iv1.app", "app-hush-77ab", device_flow=True)
 
 
 class Browser:
@@ -37,6 +38,7 @@ class Browser:
         self.pages: list[str] = []
         self.trail: list[str] = []
         self.status = 0
+        self.refresh: str | None = None
 
     async def get(self, url: str) -> str:
         return await self._go("GET", url)
@@ -71,7 +73,7 @@ class Browser:
         async with self._session.request(method, URL(url, encoded=True), data=data, headers=headers) as answer:
             html = await answer.text()
             self.trail += [str(step.headers.get("Location", "")) for step in answer.history]
-            self.status = answer.status
+            self.status, self.refresh = answer.status, answer.headers.get("Refresh")
         self.pages.append(html)
         return html
 
@@ -140,9 +142,20 @@ class ConsentWorld(World):
     async def sessions(self) -> list[Any]:
         return await self.rows("SELECT * FROM oauth_sessions ORDER BY id")
 
+    async def rows_changed(self, statement: str, **values: Any) -> None:
+        """Change rows as another process might have."""
+        await self.gateway.database.write(lambda rows: rows.execute(text(statement), values).rowcount)
+
     async def told(self, what: str) -> list[dict[str, Any]]:
         """Return the admin events of a kind."""
         return [data for _, data in await self.events(type="admin") if data["what"] == what]
+
+
+def seconds_in(html: str) -> int:
+    """Return after how many seconds a page says that it looks again."""
+    found = re.search(r"by itself in ([0-9]+) seconds", html)
+    assert found is not None, html
+    return int(found.group(1))
 
 
 def path_of(link: str) -> str:

@@ -68,6 +68,14 @@ def mail_connector() -> Connector:
             OAuthUser(
                 **URLS, id="with_sites", discover=RootInList("{api}/sites", root="{api}/site/{id}", title="name")
             ),
+            OAuthUser(
+                authorize_url="",
+                token_url="{origin}/token",
+                id="by_code",
+                device_url="{origin}/device",
+                device_hosts=("short.example",),
+                revoke_url="{origin}/revoke",
+            ),
         ],
         scopes={"mail:letter:read": "Read letters", "mail:letter:write": "Send letters"},
         account=account,
@@ -101,7 +109,10 @@ def mail_connector() -> Connector:
 
 
 class MailVendor:
-    """The vendor. `login` is who consents; `answer` replaces the token endpoint's; what came in is kept."""
+    """The vendor. `login` is who consents; `answer` replaces the token endpoint's; what came in is kept.
+
+    `device` are members of the next device code's answer beside the usual ones; a code is typed at once.
+    """
 
     def __init__(self) -> None:
         self.login = "ann"
@@ -110,6 +121,7 @@ class MailVendor:
         self.issuer: str | None = None
         self.home: object = None
         self.sites: object = []
+        self.device: dict[str, object] = {}
         self.asked: list[dict[str, str]] = []
         self.exchanged: list[dict[str, str]] = []
         self.revoked: list[str] = []
@@ -125,6 +137,7 @@ class MailVendor:
             [
                 web.get("/authorize", self._authorize),
                 web.post("/token", self._token),
+                web.post("/device", self._device),
                 web.post("/revoke", self._revoke),
                 web.get("/sites", self._sites),
                 web.get("/{rest:.*}", self._api),
@@ -159,7 +172,7 @@ class MailVendor:
         self.exchanged.append(fields)
         if self.answer is not None:
             return self.answer
-        login, query = self._codes.pop(fields.get("code", ""), ("", {}))
+        login, query = self._codes.pop(fields.get("code") or fields.get("device_code", ""), ("", {}))
         if fields["client_secret"] != CLIENT["client_secret"] or not login or not _proved(query, fields):
             return web.json_response({"error": "invalid_grant", "error_description": "vendor's own words"}, status=400)
         number = next(self._numbers)
@@ -170,6 +183,14 @@ class MailVendor:
         home = {"home": self.home} if self.home is not None else {}
         pair = {"access_token": token, "refresh_token": refresh, "token_type": "Bearer", "expires_in": 3600}
         return web.json_response(pair | granted | home)
+
+    async def _device(self, request: web.Request) -> web.Response:
+        query = {name: str(value) for name, value in (await request.post()).items()}
+        self.asked.append(query)
+        code = f"device-{next(self._numbers)}-7be2c0"
+        self._codes[code] = (self.login, query)
+        page = {"user_code": "PLUM-42", "verification_uri": f"{self.url}/type"}
+        return web.json_response({"device_code": code, **page, "expires_in": 600} | self.device)
 
     async def _revoke(self, request: web.Request) -> web.Response:
         self.revoked.append(str((await request.post())["token"]))
@@ -194,6 +215,8 @@ class MailVendor:
 
 
 def _proved(query: dict[str, str], fields: dict[str, Any]) -> bool:
+    if "device_code" in fields:
+        return True
     if fields.get("redirect_uri") != query["redirect_uri"]:
         return False
     if "code_challenge" not in query:

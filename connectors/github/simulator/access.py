@@ -70,13 +70,17 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class OAuthApp:
-    """An app that users authorize. With `expires_in` its tokens expire and come with a refresh token."""
+    """An app that users authorize. With `expires_in` its tokens expire and come with a refresh token.
+
+    `device_flow` is the switch in the app's settings, which is off for a new app.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     login: str = "acme-bot"
     redirect_uri: str | None = None
     expires_in: int | None = 28800
+    device_flow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""GitHub's OAuth endpoints: consent (given at once), tokens that rotate, and their revocation.
+"""GitHub's OAuth endpoints: consent (given at once, or by a device's code), tokens that rotate, and their revocation.
 
 Credentials are no content, so nothing here counts as an effect. Errors of the token endpoint come with status 200.
 
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from connectors.github.simulator.access import EVERYTHING, Access, OAuthApp, Token
+from connectors.github.simulator.device import GRANT, Device, DeviceCodes
 from connectors.github.simulator.refusals import not_found, refusal, unauthorized
 from connectors.github.simulator.world import World
 from connectors.sdk.simulator import Answer, Call
@@ -38,7 +39,9 @@ class _Refresh:
     access: str
     scopes: frozenset[str]
     expires_at: float
+    login: str
     everything: bool = False
+    device: bool = False
 
 
 class OAuth:
@@ -50,9 +53,15 @@ class OAuth:
         self._world = world
         self._codes: dict[str, _Code] = {}
         self._refreshes: dict[str, _Refresh] = {}
+        self.devices = DeviceCodes(apps, self._secret)
 
     def respond(self, call: Call, now: float) -> Answer:
-        """Answer below `/login/oauth/`."""
+        """Answer below `/login/`."""
+        if call.path == "/login/device":
+            return self.devices.page(call, now)
+        if (call.method, call.path) == ("POST", "/login/device/code"):
+            status, told = self.devices.ask(_fields(call), call.root, now)
+            return _answer(call, told, status)
         if (call.method, call.path) == ("GET", "/login/oauth/authorize"):
             return self._authorize(call, now)
         if (call.method, call.path) == ("POST", "/login/oauth/access_token"):
@@ -91,12 +100,27 @@ class OAuth:
     def _token(self, call: Call, now: float) -> Answer:
         fields = _fields(call)
         app = self._apps.get(fields.get("client_id", ""))
-        if app is None or fields.get("client_secret") != app.client_secret:
+        given = fields.get("client_secret")
+        if app is None or (given != app.client_secret and (given is not None or not self._is_public(fields))):
             text = "The client_id and/or client_secret passed are incorrect."
             return _answer(call, {"error": "incorrect_client_credentials", "error_description": text})
         if fields.get("grant_type") == "refresh_token":
             return self._refresh(call, app, fields.get("refresh_token", ""), now)
+        if fields.get("grant_type") == GRANT:
+            return self._device(call, app, fields.get("device_code", ""), now)
         return self._exchange(call, app, fields, now)
+
+    def _is_public(self, fields: Mapping[str, str]) -> bool:
+        """Whether no secret is needed: for a device's code, and to refresh what one gave."""
+        held = self._refreshes.get(fields.get("refresh_token", ""))
+        by_device = fields.get("grant_type") == "refresh_token" and held is not None and held.device
+        return by_device or fields.get("grant_type") == GRANT
+
+    def _device(self, call: Call, app: OAuthApp, code: str, now: float) -> Answer:
+        found = self.devices.present(app, code, now)
+        if not isinstance(found, Device):
+            return _answer(call, found)
+        return _answer(call, self.issue(app, found.scopes, now, login=found.login, device=True))
 
     def _exchange(self, call: Call, app: OAuthApp, fields: Mapping[str, str], now: float) -> Answer:
         code = self._codes.pop(fields.get("code", ""), None)
@@ -114,17 +138,30 @@ class OAuth:
             text = "The refresh token passed is incorrect or expired."
             return _answer(call, {"error": "bad_refresh_token", "error_description": text})
         self._access.tokens.pop(held.access, None)
-        return _answer(call, self.issue(app, held.scopes, now, everything=held.everything))
+        kept = {"everything": held.everything, "device": held.device}
+        return _answer(call, self.issue(app, held.scopes, now, login=held.login, **kept))
 
     def issue(
-        self, app: OAuthApp, scopes: frozenset[str], now: float, *, everything: bool = False
+        self,
+        app: OAuthApp,
+        scopes: frozenset[str],
+        now: float,
+        *,
+        login: str | None = None,
+        everything: bool = False,
+        device: bool = False,
     ) -> dict[str, object]:
-        """Return a new pair, or a token alone where the app's do not expire. `everything` sees all repositories."""
+        """Return a new pair, or a token alone where the app's do not expire.
+
+        `login` is whose it is (the app's bot where nobody is named), `everything` sees all repositories, and a pair
+        that a `device` got is refreshed without the client's secret.
+        """
+        login = login or app.login
         access = self._secret("ghu_" if app.expires_in else "gho_", 36)
         expires_at = now + app.expires_in if app.expires_in else None
         # A GitHub App's user token has no scopes: it may what the user and the app may.
         may = scopes or EVERYTHING
-        self._access.tokens[access] = Token(access, app.login, may, expires_at=expires_at, everything=everything)
+        self._access.tokens[access] = Token(access, login, may, expires_at=expires_at, everything=everything)
         answer: dict[str, object] = {
             "access_token": access,
             "token_type": "bearer",
@@ -132,7 +169,7 @@ class OAuth:
         }
         if app.expires_in:
             refresh = self._secret("ghr_", 76)
-            self._refreshes[refresh] = _Refresh(app, access, scopes, now + REFRESH_LIFETIME, everything)
+            self._refreshes[refresh] = _Refresh(app, access, scopes, now + REFRESH_LIFETIME, login, everything, device)
             more = {"refresh_token": refresh, "refresh_token_expires_in": REFRESH_LIFETIME}
             answer |= {"expires_in": app.expires_in, **more}
         return answer
@@ -155,10 +192,12 @@ def _fields(call: Call) -> dict[str, str]:
     return dict(parse_qsl(call.body.decode("utf-8", "replace")))
 
 
-def _answer(call: Call, value: Mapping[str, object]) -> Answer:
+def _answer(call: Call, value: Mapping[str, object], status: int = 200) -> Answer:
     if "json" in call.headers.get("accept", ""):
-        return Answer.of(value)
-    return Answer(200, urlencode(value).encode(), {"content-type": "application/x-www-form-urlencoded; charset=utf-8"})
+        return Answer.of(value, status)
+    return Answer(
+        status, urlencode(value).encode(), {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+    )
 
 
 def _basic(app: OAuthApp) -> str:

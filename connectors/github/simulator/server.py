@@ -36,7 +36,7 @@ from connectors.sdk.simulator import Answer, Call, Consent, Refusal, Routes, Sim
 ENTERPRISE = "/api/v3"
 VERSIONS = ("2022-11-28", "2026-03-10")
 SANDBOX_TOKEN = "ghp_sandbox"
-_CONSENTED = OAuthApp("Iv1.consented", "consented-secret")
+_CONSENTED = OAuthApp("Iv1.consented", "consented-secret", device_flow=True)
 _SAYINGS = {401: "Bad credentials", 403: "Resource not accessible by personal access token", 409: "Conflict"}
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 _RESOURCES = (
@@ -137,7 +137,7 @@ class GitHubSimulator(Simulator):
         """Answer one request."""
         now = self.clock()
         try:
-            if call.path.startswith("/login/oauth/"):
+            if call.path.startswith("/login/"):
                 return self.oauth.respond(call, now)
             if call.path.startswith("/applications/") and call.method == "DELETE":
                 return self.oauth.revoke(call, call.path.split("/")[2])

@@ -26,6 +26,9 @@ OLDER = (
     "INSERT INTO tenants (id, title, domains, version, created_at) VALUES ('{tenant}', 'T', '[]', 1, '{at}')",
     "INSERT INTO environments (tenant, environment, title, version, created_at)"
     " VALUES ('{tenant}', 'prod', 'P', 1, '{at}')",
+    "INSERT INTO oauth_sessions (id, tenant, environment, connection, method, base_url, made_by, link, client, step,"
+    " round, expires_at, created_at) VALUES ('oas_{tenant}', '{tenant}', 'prod', 'conn', 'oauth', 'https://v.example',"
+    " '{{}}', '{tenant}', 'conn_c', 'waiting', 0, '{at}', '{at}')",
     "INSERT INTO claims (tenant, environment, agent, key, call, digest)"
     " VALUES ('{tenant}', 'prod', 'agt', 'k', '{call}', 'd')",
     "INSERT INTO runs (id, tenant, environment, agent, actor, opened_at, details)"
@@ -144,6 +147,8 @@ async def test_an_older_replica_goes_on_writing_after_the_upgrade(shared: Shared
     # What the newer version added has the value that means: as before.
     said = await shared.run(lambda rows: list(rows.execute(text("SELECT when_state_is_gone FROM tenants")).scalars()))
     assert said == ["continue", "continue"]
+    flows = await shared.run(lambda rows: list(rows.execute(text("SELECT flow FROM oauth_sessions")).scalars()))
+    assert flows == ["code", "code"]
 
 
 async def test_an_older_replica_that_writes_all_the_time_is_not_stopped_by_the_upgrade(shared: Shared) -> None:
