@@ -9,7 +9,7 @@ import hashlib
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -99,7 +99,7 @@ def identified(road: Road, fields: Mapping[str, str]) -> Road:
 
 
 @contextmanager
-def _file(content: str) -> Iterator[str]:
+def _file(content: str) -> Generator[str]:
     """Give a file of the content: Python's ssl reads keys from files only. In memory where the system can."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("client-certificate")
