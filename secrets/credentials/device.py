@@ -81,12 +81,12 @@ class Pending:
 async def ask(
     road: Road, target: Target, method: OAuthUser, client: Mapping[str, str], scopes: frozenset[str]
 ) -> DeviceCode:
-    """Ask for a code. `client` holds `client_id` and perhaps `client_secret`.
+    """Ask for a code. `client` holds `client_id` and perhaps `client_secret` and a client certificate.
 
     Raises `TokenRefused`, also where the page to type it at is none of the vendor's, `NotProcessed`, `NotSent` and
     `Unanswered`. Nothing is lost with any of them.
     """
-    proof = client if method.device_proof else {"client_id": client["client_id"]}
+    proof = {name: value for name, value in client.items() if method.device_proof or name != "client_secret"}
     form = {"scope": method.scope_separator.join(sorted(scopes))} if scopes else {}
     async with client_for(road, method.client_auth, proof) as session:
         with by_phase():

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 import trustme
-from credentials import Road, Tokens, check_fields
+from credentials import Road, Tokens, check_fields, device
 from credentials.certificate import CHAIN, KEY, certificate_of
 from credentials.supplied import check_client
 from cryptography.hazmat.primitives.serialization import (
@@ -182,6 +182,26 @@ async def test_an_apps_assertion_is_exchanged_over_its_certificate(
         token = await tokens_on(memory, trusting(authority)).token_for(target, method=APP)
 
     assert (token.value, [name for name, _ in asked]) == ("fresh", ["agents@acme.example"])
+
+
+@pytest.mark.parametrize("proof", [False, True])
+async def test_a_code_to_type_is_asked_for_over_the_clients_certificate(authority: trustme.CA, proof: bool) -> None:
+    """Also where the vendor wants the client's id without its secret there."""
+    asked: Asked = []
+    client = {"client_id": "id", "client_secret": "hush", **fields_of(authority)}
+    page = b'"verification_uri": "https://api.git.example/device"'
+    answer = b'{"device_code": "d", "user_code": "PLUM", "expires_in": 60, ' + page + b"}"
+    async with server(answering(asked, answer, "200 OK"), asking_for_one(authority)) as (port, _):
+        target = replace(TARGET, origin=f"https://127.0.0.1:{port}")
+        method = replace(OAUTH, device_url="{origin}/device", device_proof=proof)
+
+        code = await device.ask(trusting(authority), target, method, client, frozenset({"repo"}))
+
+    assert code.typed == "PLUM"
+    [(name, form)] = asked
+    assert name == "agents@acme.example"
+    assert "client_id=id" in form
+    assert (SECRET in form) is proof
 
 
 @pytest.mark.parametrize("other", [False, True])
