@@ -18,7 +18,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
-from credentials.transport import Road
+from credentials.transport import NotSent, Road
 
 CHAIN, KEY = "client_certificate", "client_key"
 _MOST_CHAIN = 10
@@ -55,7 +55,9 @@ class ClientCertificate:
             try:
                 made.load_cert_chain(path, password=_no_password)
             except (ssl.SSLError, OSError, ValueError):
-                raise KeyUnreadable("TLS does not take it") from None
+                raise KeyUnreadable(
+                    "TLS does not take it: supply a certificate and key that are strong enough"
+                ) from None
         return made
 
 
@@ -80,7 +82,7 @@ def chain_of(pem: str) -> list[Certificate]:
 
 
 def check_pair(chain: str, key: str) -> None:
-    """Raise `KeyUnreadable` unless the key is that of the chain's first certificate."""
+    """Raise `KeyUnreadable` unless the key is that of the chain's first certificate, and TLS takes both."""
     try:
         own = load_pem_private_key(key.encode(), None) if len(key) <= _LONGEST else None
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -90,12 +92,16 @@ def check_pair(chain: str, key: str) -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if own.public_key().public_bytes(*form) != chain_of(chain)[0].public_key().public_bytes(*form):
         raise KeyUnreadable("it is not the key of the first certificate")
+    ClientCertificate(chain, key, chain_of(chain)[0].not_valid_after_utc).context(None)
 
 
 def identified(road: Road, fields: Mapping[str, str]) -> Road:
-    """Return a road that shows the credential's client certificate, where it has one. Raises `KeyUnreadable`."""
-    certificate = certificate_of(fields)
-    return replace(road, tls=certificate.context(road.trust)) if certificate is not None else road
+    """Return a road that shows the credential's client certificate, where it has one. Raises `NotSent`."""
+    try:
+        certificate = certificate_of(fields)
+        return replace(road, tls=certificate.context(road.trust)) if certificate is not None else road
+    except KeyUnreadable as error:
+        raise NotSent(f"its client certificate cannot be used: {error}") from error
 
 
 @contextmanager

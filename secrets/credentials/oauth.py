@@ -122,7 +122,7 @@ def client_for(road: Road, client_auth: str, fields: Mapping[str, str]) -> Any:
     """Return Authlib's client for one exchange; close it afterwards.
 
     `client_auth` says where its secret goes: `post`, `basic`, `json`; with `assertion` the form proves it already, with
-    `certificate` its TLS does. Raises `KeyUnreadable`.
+    `certificate` its TLS does. Raises `NotSent`.
     """
     proof = f"client_secret_{client_auth}" if fields.get("client_secret") else "none"
     if client_auth in {"assertion", "certificate"}:

@@ -4,19 +4,25 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
 from credentials import Road, Tokens, check_fields, device
-from credentials.certificate import CHAIN, KEY, certificate_of
+from credentials.certificate import CHAIN, KEY, certificate_of, identified
 from credentials.supplied import check_client
+from credentials.transport import NotSent
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509 import NameOID
 
 from connectors.sdk.auth import AuthMethod, ClientCredentials
 from connectors.sdk.errors import ConnectionUnhealthy, InvalidInput, UpstreamUnavailable
@@ -25,6 +31,7 @@ from tests.credentials.standins import APP, OAUTH, STATIC, TARGET, Clock, Memory
 
 BY_CERTIFICATE = ClientCredentials(token_url="{origin}/token", client_auth="certificate")
 SECRET = "client_secret"
+UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,25 @@ def test_what_is_no_pair_of_certificate_and_key_is_refused_at_its_place(authorit
                 check(wrong)
             assert [issue.pointer for issue in refused.value.issues] == [pointer]
             assert "BEGIN" not in str(refused.value) + str(refused.value.issues)
+
+
+def weak() -> dict[str, str]:
+    """Return a pair that fits together, and that TLS finds too short."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agents")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, UNTIL - timedelta(days=1), UNTIL)
+    return {
+        CHAIN: made.sign(key, SHA256()).public_bytes(Encoding.PEM).decode(),
+        KEY: key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    }
+
+
+async def test_a_pair_that_tls_does_not_take_is_refused_and_never_leads_anywhere() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        check_fields(STATIC, {"token": "t", **weak()})
+    assert [issue.pointer for issue in refused.value.issues] == [f"/{KEY}"]
+    with pytest.raises(NotSent, match="client certificate"):
+        identified(Road(), weak())
 
 
 def _client(given: dict[str, str]) -> object:
