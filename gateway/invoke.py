@@ -200,6 +200,7 @@ class Pipeline:
         trace, agent, asked = call.asked.trace, call.agent, call.asked
         trace.begin(asked.action[:100], call.id)
         self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
+        asked.principal.acts_for(asked.options.actor)
         if not resumed:
             with trace.stage("open record"):
                 await self._runs.join(call)

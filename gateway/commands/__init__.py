@@ -2,12 +2,12 @@
 
 import typer
 
-from gateway.commands import agents, connections, connector, control, data_keys, grants, records, tenants
+from gateway.commands import agents, connections, connector, control, data_keys, grants, issuers, records, tenants
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add all groups of commands."""
-    for each in (tenants, agents, connections, grants, control, records, data_keys, connector):
+    for each in (tenants, agents, connections, grants, issuers, control, records, data_keys, connector):
         each.register(app)
