@@ -37,6 +37,12 @@ def _printable(value: str) -> str:
     return value
 
 
+def _visible(value: str) -> str:
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError("must be visible ASCII characters")
+    return value
+
+
 def _scope(value: str) -> str:
     try:
         return str(parse(value))
@@ -44,7 +50,7 @@ def _scope(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
-Url = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_printable)]
+Url = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_visible)]
 Claim = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Value = Annotated[str, Field(min_length=1, max_length=LONGEST_VALUE), AfterValidator(_printable)]
 AgentMap = Annotated[dict[Value, Reference], Field(min_length=1, max_length=_MOST_AGENTS)]

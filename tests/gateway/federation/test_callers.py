@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import OctKey
 
+from connectors.sdk.errors import Unauthenticated
 from gateway.admin.rows import Place
 from tests.gateway.caller import Caller, Reply
 from tests.gateway.federation.house import House
@@ -18,12 +19,22 @@ from tests.gateway.world import World
 
 READ = ("toy.note.get", {"box": "red", "id": 1})
 RIVAL = Place("rival", "prod")
+REFUSED = {
+    "type": "urn:gatehouse:problem:unauthenticated",
+    "title": Unauthenticated.title,
+    "status": 401,
+    "detail": "No valid credential was shown.",
+    "code": "unauthenticated",
+    "retryable": False,
+    "hint": "Send `Authorization: Bearer <token>` with a token of an issuer and for the audience that are registered"
+    " here; an admin finds the reason in the gateway's log.",
+}
 
 
 def refused(reply: Reply) -> None:
     """Check the one answer to every bad token."""
     assert (reply.status, reply.code) == (401, "unauthenticated"), reply.body
-    assert reply.body["detail"] == "No valid credential was shown."
+    assert reply.body == REFUSED
     assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]
 
 
@@ -103,7 +114,6 @@ async def test_a_bad_token_is_refused_by_the_one_answer(house: House, bot: Calle
     reply = await house.showing(bot, BAD[kind](house)).run(*READ)
     refused(reply)
     assert len(house.world.reached()) == before
-    assert reply.raw.count(b"audience") <= 1  # the hint is the same for all
 
 
 async def test_a_disabled_agent_is_refused_at_once_and_a_frozen_one_is_told(house: House, bot: Caller) -> None:
