@@ -19,6 +19,10 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _CALL_ID = {"type": "string", "pattern": "^call_[0-9a-z]{26}$"}
 _RUN_ID = {"type": "string", "pattern": "^run_[0-9a-z]{26}$"}
+_CREDENTIAL = (
+    "An agent key, `ghk_...`, or a token of an issuer that is registered. Where a token is good in several"
+    " environments, the header `Gatehouse-Environment` names one: `tenant/environment`."
+)
 _TIME = {"type": "string", "format": "date-time"}
 _PROBLEM_HEADERS = {"Gatehouse-Trace": {"schema": {"type": "string"}, "description": "Trace id of this request."}}
 
@@ -58,7 +62,7 @@ def document(registry: Registry) -> Schema:
                 "agent_key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An agent key, `ghk_...`, or a token of an issuer that is registered.",
+                    "description": _CREDENTIAL,
                 },
                 "admin_token": {"type": "http", "scheme": "bearer", "description": "An admin token, `gha_...`."},
             },
@@ -177,8 +181,6 @@ def _run_parameters() -> list[Schema]:
         _header("Gatehouse-Connection", _visible(128),
                 "The connection, where the agent has several of the connector."),
         _header("Gatehouse-Actor", _visible(256), "For whom the agent acts; asserted, where no token proves it."),
-        _header("Gatehouse-Environment", _visible(100),
-                "`tenant/environment`, for tokens whose issuer and audience are registered in several."),
         _header("Gatehouse-Confidence", {"type": "number", "minimum": 0, "maximum": 1}, "How sure the agent is."),
         _header("Gatehouse-Reason", _visible(1024), "Why the agent does this."),
         _header("Gatehouse-Timeout", {"type": "number", "minimum": 0.001, "maximum": 600}, "Seconds the caller waits."),

@@ -1,11 +1,15 @@
 """Actors that a token proves: what they open, how they are recorded, and that calls which waited keep them."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway.approvals import approval_digest
+from gateway.call import Asked, Options, Proved
+from gateway.ending import TERMINAL
 from tests.gateway.caller import Caller
 from tests.gateway.federation.house import House
 
@@ -145,7 +149,7 @@ async def test_an_approved_call_is_not_run_for_one_who_would_not_be_let_in_any_m
         await house.change(id, agents={"bot": "other"})
     await house.world.decide(call)
     status = "running"
-    while status not in {"failed", "denied", "expired", "cancelled"}:
+    while status not in TERMINAL:
         (row,) = await house.world.rows("SELECT status FROM calls WHERE id=:id", id=call)
         status = row[0]
         await asyncio.sleep(0.01)
@@ -155,15 +159,23 @@ async def test_an_approved_call_is_not_run_for_one_who_would_not_be_let_in_any_m
 
 
 async def test_an_approval_is_bound_to_what_was_proved(house: House, agent: Caller) -> None:
-    await house.register(scope_claim="scope", **ACTOR)
-    grant = (await house.world.rows("SELECT id FROM grants"))[0][0]
-    await house.world.update("grants", grant, autonomy="approve")
-    digests = set()
-    for n, scope in enumerate(["toy:*:*", "toy:order:*"]):
-        ann = house.showing(agent, sub="ann", scope=scope)
-        reply = await ann.run("toy.order.create", ORDER, key=f"k{n}")
-        digests.add((await house.world.approval(reply.call)).digest)
-    assert len(digests) == 2
+    gateway = house.world.gateway
+    main = await house.world.connection("toy/main")
+    await house.world.grant(agent, main)
+    id = await house.register(scope_claim="scope", **ACTOR)
+    said = Options(key="k", connection="toy/main", actor="ann")
+
+    async def digest(principal: Any) -> str:
+        trace = gateway.telemetry.trace(None)
+        asked = Asked(principal, "toy.order.create", b'{"item":"a"}', said, "", trace, preview=True)
+        return approval_digest(await gateway.pipeline.preview(asked), "2030-01-01T00:00:00.000Z")
+
+    proved = Proved(id, "bot", "ann", "sub", ("toy:*:*",))
+    by_key = await digest(await gateway.directory.principal(agent.key_id))
+    by_token = await digest(await gateway.directory.federated(proved))
+    narrower = await digest(await gateway.directory.federated(replace(proved, scopes=("toy:order:write",))))
+    assert by_token == await digest(await gateway.directory.federated(proved))
+    assert len({by_key, by_token, narrower}) == 3
 
 
 async def test_a_queued_call_and_one_that_a_crash_left_are_settled_as_the_same_caller(
