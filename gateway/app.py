@@ -5,7 +5,9 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,6 +35,7 @@ from gateway.admin.freezes import FreezeSwitch
 from gateway.admin.generation import Generation
 from gateway.admin.grants import Grants
 from gateway.admin.health import ConnectionHealth
+from gateway.admin.issuers import Issuers
 from gateway.admin.keys import Keys
 from gateway.admin.probe import Prober
 from gateway.admin.probing import Probing
@@ -55,6 +58,9 @@ from gateway.errand import Errands
 from gateway.evidence.timeline import Timeline
 from gateway.execute import Executor
 from gateway.fault import log_fault
+from gateway.federation.discovery import discover
+from gateway.federation.federation import Federation
+from gateway.federation.issuer_keys import IssuerKeys
 from gateway.files import Files
 from gateway.freeze import Freezes
 from gateway.freshness import Freshness
@@ -103,6 +109,7 @@ _log = structlog.get_logger("gatehouse.app")
 _LEAST_DRAIN_SECONDS = 0.01  # aiohttp waits for ever where it is told to wait for 0 seconds
 _EMPTYING_SECONDS = 0.1  # what has begun to connect is connected by then, and accepted
 _DISMISSAL_SECONDS = 1.0
+_ISSUER_SECONDS = 5.0
 
 
 class Gateway:
@@ -210,6 +217,9 @@ class Gateway:
             tls=tls_of(settings),
             proxy=settings.outbound_proxy,
         )
+        self._discover = partial(discover, replace(self.token_road, timeout_seconds=_ISSUER_SECONDS))
+        issuer_keys = IssuerKeys(self._discover, clock.monotonic, self._spawn)
+        self.federation = Federation(self.directory, issuer_keys, clock)
         self.tokens = Tokens(self.store, road=self.token_road, clock=clock.now)
         self.connection_tokens = ConnectionTokens(self.tokens)
         self.road = Road(
@@ -342,6 +352,7 @@ class Gateway:
             keys=Keys(self.control, self.directory),
             connections=connections,
             grants=grants,
+            issuers=Issuers(self.control, self._discover, opens_loopback(opened)),
             access_requests=AccessRequests(self.control, grants),
             freezes=FreezeSwitch(self.control, self.registry),
             decisions=Decisions(self.database, self.approvals, self.queue, clock),

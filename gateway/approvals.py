@@ -17,7 +17,7 @@ from sqlalchemy import text
 from connectors.sdk.errors import ApprovalAlreadyDecided, ApprovalDenied, ApprovalExpired, NotFound
 from gateway import body
 from gateway.answers import Answers, decision_shown
-from gateway.call import Answer, Judged
+from gateway.call import Answer, Asked, Judged
 from gateway.clock import Clock, moment, stamp
 from gateway.idempotency import Idempotency
 from gateway.ids import new_id
@@ -222,7 +222,8 @@ def question(judged: Judged) -> dict[str, Any]:
     request = judged.rendered.request
     return {
         "agent": {"id": call.agent.id, "name": call.agent.name},
-        "actor": call.asked.options.actor,
+        "actor": call.asked.actor,
+        "actor_proved": call.asked.principal.actor is not None,
         "reason": call.asked.options.reason,
         "confidence": call.asked.options.confidence,
         "action": target.action.name,
@@ -243,7 +244,7 @@ def approval_digest(judged: Judged, expires_at: str) -> str:
         call.agent.tenant,
         call.agent.environment,
         call.agent.id,
-        call.asked.options.actor,
+        _actor(call.asked),
         target.action.name,
         target.connector.version,
         target.connection.id,
@@ -254,6 +255,12 @@ def approval_digest(judged: Judged, expires_at: str) -> str:
         [[id, version] for id, version in judged.bounded.rules.grants],
         expires_at,
     )
+
+
+def _actor(asked: Asked) -> object:
+    """Return for whom the call is, and by what that is proved where it is."""
+    proved = asked.principal.proved
+    return asked.options.actor if proved is None else proved.told()
 
 
 def denied(approval: Approval) -> ApprovalDenied:

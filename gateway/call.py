@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.sdk import Action, Connector
+from connectors.sdk.errors import PolicyDenied
 from connectors.sdk.exchange import Asked as HandlerAsked
 from connectors.sdk.exchange import Request
 from connectors.sdk.model import Input
@@ -51,13 +52,86 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """What a caller's federated token proved, by the registered issuer whose id is `issuer`.
+
+    `agent` is the value of its agent claim, None where the issuer is registered for one agent. `scopes` are the
+    token's, as patterns, None where the issuer is not asked for them.
+    """
+
+    issuer: str
+    agent: str | None = None
+    actor: str | None = None
+    actor_claim: str | None = None
+    scopes: tuple[str, ...] | None = None
+
+    def told(self) -> dict[str, object]:
+        """Return what was proved, as it is recorded."""
+        said = {
+            "issuer": self.issuer,
+            "agent": self.agent,
+            "actor": self.actor,
+            "actor_claim": self.actor_claim,
+            "scopes": list(self.scopes) if self.scopes is not None else None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    @staticmethod
+    def from_told(said: Mapping[str, Any]) -> "Proved":
+        """Read what `told` wrote."""
+        scopes = said.get("scopes")
+        return Proved(
+            said["issuer"],
+            said.get("agent"),
+            said.get("actor"),
+            said.get("actor_claim"),
+            tuple(scopes) if scopes is not None else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: a key's agent, what it was granted, and the connections that the grants name."""
+    """Who calls: a credential's agent, what it was granted, and the connections that the grants name.
+
+    `key` is the id of an agent key, or `<issuer>:<agent>` for a caller with a federated token. Where the token's scopes
+    cut the grants, `withheld` are the grants as they were.
+    """
 
     key: str
     agent: Agent
     grants: tuple[Grant, ...]
     connections: Mapping[str, Connection]
+    proved: Proved | None = None
+    withheld: tuple[Grant, ...] = ()
+
+    @property
+    def actor(self) -> str | None:
+        """For whom the caller is proved to act."""
+        return self.proved.actor if self.proved is not None else None
+
+    def acts_for(self, said: str | None) -> str | None:
+        """Return for whom the caller acts, of whom it says something or nothing.
+
+        Raises `PolicyDenied` where that is somebody else than its token proves.
+        """
+        if self.actor is not None and said is not None and said != self.actor:
+            raise PolicyDenied(
+                "This request says to be for somebody else than its token proves.",
+                hint="Leave the actor out: it is taken from the token.",
+            )
+        return self.actor or said
+
+    def opens(self, connection: Connection) -> bool:
+        """Whether the caller may use a connection that it was granted: a personal one needs its actor, proved."""
+        return connection.owner_actor is None or connection.owner_actor == self.actor
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who made a request, and until when its credential is good: Unix seconds, None where that is asked anew."""
+
+    principal: Principal
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +172,11 @@ class Asked:
     trace: CallTrace
     preview: bool = False
     watch: Callable[[str], None] | None = None
+
+    @property
+    def actor(self) -> str | None:
+        """For whom the agent acts: as its token proves, or else as it says."""
+        return self.principal.actor or self.options.actor
 
 
 @dataclass(slots=True)

@@ -132,6 +132,7 @@ def _connections(principal: Principal, action: Action, now: datetime, named: str
         connection
         for connection in principal.connections.values()
         if connection.connector == action.connector
+        and principal.opens(connection)
         and (named is None or named in (connection.name, connection.id))
         and covering(principal.grants, connection=connection.id, scopes=action.scopes, now=now)
     ]

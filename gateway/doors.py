@@ -13,8 +13,10 @@ from gateway.http.agent import AgentDoor
 from gateway.http.approval_page import ApprovalPage
 from gateway.http.callers import Callers
 from gateway.http.calls import CallRoutes
+from gateway.http.challenge import Challenges
 from gateway.http.connect import ConnectPages
 from gateway.http.files import FileRoutes
+from gateway.http.protected_resource import ProtectedResources
 from gateway.http.public import PublicRoutes
 from gateway.http.runs import RunRoutes
 from gateway.leave import Hurry
@@ -45,8 +47,10 @@ class Doors:
     def __init__(self, gateway: "Gateway", clock: Clock, intake: Policy) -> None:
         self._gateway = gateway
         self._clock = clock
+        self._challenges = Challenges(gateway.settings.public_url)
         self.agents = AgentDoor(
-            callers=Callers(gateway.directory),
+            callers=Callers(gateway.directory, gateway.federation),
+            challenges=self._challenges,
             freezes=gateway.freezes,
             limiter=gateway.intake_limiter,
             allowances=gateway.allowances,
@@ -145,13 +149,14 @@ class Doors:
 
     def _public(self) -> list[web.RouteDef]:
         gateway = self._gateway
-        return PublicRoutes(
+        public = PublicRoutes(
             gateway.registry,
             gateway.database,
             lambda: gateway.draining,
             gateway.shared.answers if gateway.shared is not None else None,
             gateway.keys_state if gateway.vault is not None else None,
-        ).routes()
+        )
+        return [*public.routes(), *ProtectedResources(gateway.database, self._challenges).routes()]
 
     def _people(self) -> list[web.RouteDef]:
         """The routes of admins, approvers and whoever connects an account."""

@@ -200,6 +200,7 @@ class Pipeline:
         trace, agent, asked = call.asked.trace, call.agent, call.asked
         trace.begin(asked.action[:100], call.id)
         self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
+        asked.principal.acts_for(asked.options.actor)
         if not resumed:
             with trace.stage("open record"):
                 await self._runs.join(call)
@@ -307,7 +308,8 @@ class Pipeline:
         call.events.clear()
         run = call.run if call.asked.options.run else stored.run
         replayed = Opened(call.asked, stored.id, run, call.created_at, call.started, durable=True)
-        self._journal.note(replayed, "call_replayed", {"status": stored.status, "agent_key": principal.key})
+        by = {"agent_key": principal.key} | ({"proved": principal.proved.told()} if principal.proved else {})
+        self._journal.note(replayed, "call_replayed", {"status": stored.status, **by})
         await self._journal.flush(replayed)
         self._metrics.replays.inc()
         if stored.terminal:

@@ -226,6 +226,8 @@ class Journal:
             "traceparent": asked.trace.traceparent,
             "agent_key": asked.principal.key,
         }
+        if asked.principal.proved is not None:
+            blob["proved"] = asked.principal.proved.told()
         sealed = self._bodies.seal(call.agent.tenant, call.id, blob)
         data = {
             "action": call.action or asked.action[:200],
@@ -236,6 +238,10 @@ class Journal:
             "request_sha256": sha256(sealed).hexdigest(),
             **{name: said for name, said in asked.options.told().items() if name != "connection"},
         }
+        if asked.principal.proved is not None:
+            # The issuer is named by the key; an actor that was only asserted is not marked so.
+            data["proved"] = asked.principal.proved.told()
+            data |= {"actor": asked.actor} if asked.actor is not None else {}
         self.note(call, "call_requested", data, first=True)
         return sealed
 
@@ -248,7 +254,7 @@ class Journal:
             return None
         agent = call.agent
         opened_at = stamp(call.created_at)
-        return RunRow(call.run, agent.tenant, agent.environment, agent.id, call.asked.options.actor, opened_at, None)
+        return RunRow(call.run, agent.tenant, agent.environment, agent.id, call.asked.actor, opened_at, None)
 
     def _intent(self, call: Opened, step: int, name: str) -> Intent:
         return Intent(call.id, step, name, stamp(self._clock.now()), self._database.writer)

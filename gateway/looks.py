@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from connectors.sdk import Searched
 from connectors.sdk.errors import CallNotFound, ConstraintDenied, ScopeDenied
 from gateway.answers import redacted
+from gateway.authorize import check_personal, narrow_token
 from gateway.call import Agent, Answer, Principal
 from gateway.clock import Clock
 from gateway.freeze import Freezes
@@ -57,7 +58,8 @@ class Looks:
     def check(self, principal: Principal, stored: StoredCall) -> Combined | None:
         """Return today's rules over a call, or None for one that was refused before it concerned anything.
 
-        Raises `Frozen`, `ScopeDenied` or `ConstraintDenied` where the agent may no longer see it.
+        Raises `Frozen`, `ScopeDenied`, `ConstraintDenied`, or `ConnectionRequired` for what came over a connection
+        of a person whom the caller does not prove to act for, where the caller may not see it.
         """
         agent = principal.agent
         self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
@@ -72,10 +74,13 @@ class Looks:
         if not grants:
             if stored.code == "scope_denied":
                 return None
-            raise ScopeDenied(
+            raise narrow_token(principal, stored.connection, action, self._clock.now()) or ScopeDenied(
                 f"No live grant gives this agent {', '.join(sorted(action.scopes))} any more.",
                 hint="What was granted then was taken back; ask an admin.",
             )
+        connection = principal.connections.get(stored.connection)
+        if connection is not None:
+            check_personal(principal, connection)
         resource = stored.request.get("resource")
         if resource is not None:
             grants = for_resource(grants, resource, getattr(action.resource, "canonical", str))

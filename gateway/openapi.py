@@ -10,6 +10,7 @@ from connectors.sdk import Action
 from connectors.sdk.errors import ActionError, concrete
 from connectors.sdk.model import StoredFile
 from gateway.http.admin.document import admin_paths
+from gateway.http.challenge import WELL_KNOWN
 from gateway.http.runs import CloseRun, NoteEvent, OpenRun
 from gateway.mcp.description import mcp_paths
 from gateway.registry import Registry
@@ -18,6 +19,10 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _CALL_ID = {"type": "string", "pattern": "^call_[0-9a-z]{26}$"}
 _RUN_ID = {"type": "string", "pattern": "^run_[0-9a-z]{26}$"}
+_CREDENTIAL = (
+    "An agent key, `ghk_...`, or a token of an issuer that is registered. Where a token is good in several"
+    " environments, the header `Gatehouse-Environment` names one: `tenant/environment`."
+)
 _TIME = {"type": "string", "format": "date-time"}
 _PROBLEM_HEADERS = {"Gatehouse-Trace": {"schema": {"type": "string"}, "description": "Trace id of this request."}}
 
@@ -54,7 +59,11 @@ def document(registry: Registry) -> Schema:
             "schemas": components.schemas,
             "responses": {"Problem": _problem_response("The request failed; `code` says how.")},
             "securitySchemes": {
-                "agent_key": {"type": "http", "scheme": "bearer", "description": "An agent key, `ghk_...`."},
+                "agent_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": _CREDENTIAL,
+                },
                 "admin_token": {"type": "http", "scheme": "bearer", "description": "An admin token, `gha_...`."},
             },
         },
@@ -157,6 +166,10 @@ def _fixed_paths(components: _Components) -> list[tuple[str, Schema]]:
         ("/openapi.json", _open("openapi", "This document")),
         ("/healthz", _open("health", "Whether the process is up")),
         ("/readyz", _open("ready", "Whether each dependency is there", "503")),
+        (WELL_KNOWN, _resource_metadata("resource", "Who gives tokens for the API")),
+        (f"{WELL_KNOWN}/mcp", _resource_metadata("resource.mcp", "Who gives tokens for MCP")),
+        (f"{WELL_KNOWN}/mcp/{{tenant}}/{{environment}}", _resource_metadata("resource.environment",
+            "Who gives tokens for MCP in an environment", "tenant", "environment")),
     ]  # fmt: skip
 
 
@@ -167,7 +180,7 @@ def _run_parameters() -> list[Schema]:
         _header("Gatehouse-Run", _visible(64), "The run that this call belongs to."),
         _header("Gatehouse-Connection", _visible(128),
                 "The connection, where the agent has several of the connector."),
-        _header("Gatehouse-Actor", _visible(256), "For whom the agent acts; asserted."),
+        _header("Gatehouse-Actor", _visible(256), "For whom the agent acts; asserted, where no token proves it."),
         _header("Gatehouse-Confidence", {"type": "number", "minimum": 0, "maximum": 1}, "How sure the agent is."),
         _header("Gatehouse-Reason", _visible(1024), "Why the agent does this."),
         _header("Gatehouse-Timeout", {"type": "number", "minimum": 0.001, "maximum": 600}, "Seconds the caller waits."),
@@ -372,6 +385,14 @@ def _open(id: str, summary: str, *other: str) -> Schema:
     any_object = {"type": "object", "additionalProperties": True}
     responses = {status: _json(summary + ".", any_object) for status in ("200", *other)}
     return {"get": {"operationId": id, "summary": summary, "security": [], "responses": responses}}
+
+
+def _resource_metadata(id: str, summary: str, *parts: str) -> Schema:
+    """Return a document of RFC 9728, which is there where an issuer is registered."""
+    found = _open(id, summary)
+    found["get"]["parameters"] = [_path(part, {"type": "string"}) for part in parts]
+    found["get"]["responses"] |= _problems(404)
+    return found
 
 
 def _query(name: str, schema: Schema) -> Schema:

@@ -15,7 +15,7 @@ from connectors.sdk.errors import ActionError, Overloaded, StateUnavailable, Una
 from gateway import body
 from gateway.answers import Answers
 from gateway.approvals import Approval, Approvals, denied
-from gateway.call import Answer, Asked, Opened, Options, Principal
+from gateway.call import Answer, Asked, Opened, Options, Principal, Proved
 from gateway.clock import Clock, moment
 from gateway.ending import ending_of
 from gateway.invoke import Pipeline
@@ -26,7 +26,7 @@ from gateway.stored import StoredCall
 from gateway.telemetry import Telemetry
 from gateway.unfinished import reopen_without_key
 
-FindPrincipal = Callable[[str], Awaitable[Principal]]
+FindPrincipal = Callable[[str, Proved | None], Awaitable[Principal]]
 _log = structlog.get_logger("gatehouse.queue")
 _PARALLEL = 64
 _TRIES = 30
@@ -42,8 +42,10 @@ class Reopener:
         self._clock = clock
 
     async def reopen(self, stored: StoredCall) -> Opened:
-        """Return the call. Raises `Unauthenticated` or `KeyExpired` where its key is not good any more."""
-        principal = await self._find_principal(str(stored.request["agent_key"]))
+        """Return the call. Raises `Unauthenticated` or `KeyExpired` where its key or issuer is not good any more."""
+        told = stored.request.get("proved")
+        proved = Proved.from_told(told) if told is not None else None
+        principal = await self._find_principal(str(stored.request["agent_key"]), proved)
         if principal.agent.id != stored.agent:
             raise Unauthenticated("The key of this call belongs to another agent now.")
         said = stored.request["options"]

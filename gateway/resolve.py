@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from connectors.sdk.errors import ActionNotFound, ConnectionAmbiguous, ConnectionRequired, ConnectionUnhealthy
+from gateway.authorize import check_personal
 from gateway.call import Connection, Opened, Resolved
 from gateway.registry import Registry
 
@@ -32,7 +33,8 @@ class Resolver:
         if named is not None:
             for connection in mine:
                 if named in (connection.name, connection.id):
-                    return _usable(connection, call)
+                    check_personal(principal, connection)
+                    return connection
             raise ConnectionRequired(
                 f"This agent has no {connector} connection {named[:80]!r}.",
                 hint="`GET /v1/actions?connection=` shows what a connection allows; an admin grants connections.",
@@ -42,29 +44,22 @@ class Resolver:
                 f"This agent has no {connector} connection.",
                 hint=f"Ask an admin for a grant on a {connector} connection.",
             )
+        if principal.actor is not None:
+            # Whoever proves for whom it acts does not mean what belongs to others.
+            mine = [connection for connection in mine if principal.opens(connection)] or mine[:1]
         if len(mine) > 1:
             names = ", ".join(sorted(connection.name for connection in mine))
             raise ConnectionAmbiguous(
                 f"This agent has {len(mine)} {connector} connections: {names}.",
                 hint="Name one in the header Gatehouse-Connection, over MCP as `_gatehouse.connection`.",
             )
-        return _usable(mine[0], call)
+        check_personal(principal, mine[0])
+        return mine[0]
 
     def _unknown(self, name: str) -> ActionNotFound:
         near = get_close_matches(name[:120], self._registry.near(name[:120]), n=3, cutoff=0.6)
         hint = f"Did you mean {', '.join(near)}?" if near else "`GET /v1/actions` lists the actions you may call."
         return ActionNotFound(f"There is no action {name[:120]!r}.", hint=hint)
-
-
-def _usable(connection: Connection, call: Opened) -> Connection:
-    """A personal connection needs its actor, proved; an asserted one authorises nothing."""
-    if connection.owner_actor is not None:
-        raise ConnectionRequired(
-            f"{connection.name} belongs to a person, and this call does not prove to act for them.",
-            hint="Personal connections serve callers that prove their actor by a federated token.",
-        )
-    del call
-    return connection
 
 
 def check_health(target: Resolved) -> None:

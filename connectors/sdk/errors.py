@@ -324,6 +324,13 @@ class StateUnavailable(TryLater):
     code, title = "state_unavailable", "The ledger is not available"
 
 
+class IssuerUnavailable(TryLater):
+    """The issuer of the caller's token cannot be asked for its keys now."""
+
+    code, title = "issuer_unavailable", "The token's issuer is not available"
+    counts_as = "access"
+
+
 class ToolError(ActionError):
     """The vendor said no."""
 

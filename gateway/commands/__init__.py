@@ -2,12 +2,23 @@
 
 import typer
 
-from gateway.commands import agents, connections, connector, control, data_keys, grants, records, tenants, trial
+from gateway.commands import (
+    agents,
+    connections,
+    connector,
+    control,
+    data_keys,
+    grants,
+    issuers,
+    records,
+    tenants,
+    trial,
+)
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add all groups of commands."""
-    for each in (tenants, agents, connections, grants, control, records, data_keys, connector, trial):
+    for each in (tenants, agents, connections, grants, issuers, control, records, data_keys, connector, trial):
         each.register(app)

@@ -1,5 +1,6 @@
 """`/v1/actions`: what an agent may call, and calling it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -91,7 +92,8 @@ class ActionRoutes:
         """Answer `POST /v1/actions/{action}`."""
         asked = await self._asked(visit, preview=False)
         answer = await self._pipeline.invoke(asked)
-        return respond(await self._waiting.wait(visit.principal, answer, asked.options.wait))
+        answer = await self._waiting.wait(visit.principal, answer, asked.options.wait)
+        return respond(answer, visit.lacking(answer.body))
 
     async def preview(self, visit: Visit) -> web.StreamResponse:
         """Answer `POST /v1/actions/{action}/preview`."""
@@ -106,9 +108,9 @@ class ActionRoutes:
         return Asked(visit.principal, action, raw, options, visit.address, visit.trace, preview)
 
 
-def respond(answer: Answer) -> web.Response:
-    """Write an answer of the pipeline."""
-    headers = {"Gatehouse-Call": answer.call} if answer.call else {}
+def respond(answer: Answer, more: Mapping[str, str] | None = None) -> web.Response:
+    """Write an answer of the pipeline, with more headers where there are any."""
+    headers = {**({"Gatehouse-Call": answer.call} if answer.call else {}), **(more or {})}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
     if answer.location:

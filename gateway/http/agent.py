@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
 from connectors.sdk.errors import ActionError, Internal, Overloaded, Unauthenticated
 from gateway.allowance import Allowances
+from gateway.answers import problem
 from gateway.call import Principal
 from gateway.fault import log_fault
 from gateway.freeze import Freezes
 from gateway.http.callers import Callers
+from gateway.http.challenge import Challenges
 from gateway.http.edge import ADDRESS
 from gateway.http.response import problem_response
 from gateway.limits import Bill, Charge, Limiter, Policy, headers
@@ -25,7 +27,8 @@ from gateway.telemetry import CallTrace, Telemetry
 class Visit:
     """One authenticated request. `headers` gives those of an answer that is sent while it is made.
 
-    One that only listens may `step_aside`: it is not counted among the requests at work any more.
+    `until` is when its credential ends (Unix seconds), `lacking` the headers of a problem that a token with more scopes
+    would not have had. One that only listens may `step_aside`: it is not counted among the requests at work any more.
     """
 
     request: web.Request
@@ -34,6 +37,8 @@ class Visit:
     trace: CallTrace
     headers: Callable[[], Mapping[str, str]]
     step_aside: Callable[[], None]
+    until: float | None
+    lacking: Callable[[Mapping[str, Any]], Mapping[str, str]]
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
@@ -47,6 +52,7 @@ class AgentDoor:
         self,
         *,
         callers: Callers,
+        challenges: Challenges,
         freezes: Freezes,
         limiter: Limiter,
         allowances: Allowances,
@@ -55,6 +61,7 @@ class AgentDoor:
         concurrency: int,
     ) -> None:
         self._callers = callers
+        self._challenges = challenges
         self._freezes = freezes
         self._limiter = limiter
         self._allowances = allowances
@@ -90,6 +97,8 @@ class AgentDoor:
                     agent = visit.principal.agent
                     self._freezes.check_caller(agent.tenant, agent.environment, agent.id)
             except ActionError as error:
+                if error.status == 401:
+                    extra |= self._challenges.unauthenticated(request)
                 return refuse(error, extra)
             else:
                 response = await self._handled(handler, refuse, visit, extra)
@@ -106,7 +115,7 @@ class AgentDoor:
         try:
             response = await handler(visit)
         except ActionError as error:
-            response = refuse(error, extra)
+            response = refuse(error, {**extra, **visit.lacking(problem(error))})
         except Exception as error:
             log_fault(error, visit.trace.id)
             response = refuse(Internal("Something failed on our side.", hint="Name the trace to support."), extra)
@@ -116,17 +125,27 @@ class AgentDoor:
         return response
 
     async def _admit(self, request: web.Request, trace: CallTrace) -> Visit:
-        """Learn who it is, then take the key's share of the intake."""
+        """Learn who it is, then take the share of its key, or of its issuer and agent, of the intake."""
         address = request[ADDRESS]
         if len(self._inside) > self._concurrency:
             raise Overloaded("The gateway is at its bound of calls at work.", retry_after_ms=1000)
         try:
-            principal = await self._callers.of(request, address)
+            caller = await self._callers.of(request, address)
         except Unauthenticated:
             self._telemetry.metrics.unauthenticated.inc()
             raise
+        principal = caller.principal
         await self._take(f"key:{principal.key}")
-        return Visit(request, principal, address, trace, partial(self._standing, principal), self._step_aside)
+        return Visit(
+            request,
+            principal,
+            address,
+            trace,
+            partial(self._standing, principal),
+            self._step_aside,
+            caller.until,
+            partial(self._challenges.lacking, request, principal),
+        )
 
     def _step_aside(self) -> None:
         task = cast("asyncio.Task[object]", asyncio.current_task())

@@ -103,7 +103,7 @@ def _facts(approval: Approval) -> str:
     agent = cast("Mapping[str, Any]", shown.get("agent") or {})
     facts = {
         "Agent": f"{agent.get('name', '')} ({agent.get('id', approval.agent)})",
-        "For (asserted)": shown.get("actor"),
+        f"For ({'proved by its token' if shown.get('actor_proved') else 'asserted'})": shown.get("actor"),
         "Reason it gives": shown.get("reason"),
         "Its confidence": shown.get("confidence"),
         "Action": approval.action,

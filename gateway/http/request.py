@@ -72,9 +72,9 @@ def header(request: web.BaseRequest, name: str, *, most: int = 1024) -> str | No
     return check_text(name, values[0], most)
 
 
-def bearer(request: web.BaseRequest) -> str:
+def bearer(request: web.BaseRequest, *, most: int = 512) -> str:
     """Return the token of `Authorization: Bearer`. Raises `Unauthenticated`."""
-    kind, _, token = (header(request, "Authorization", most=512) or "").partition(" ")
+    kind, _, token = (header(request, "Authorization", most=most) or "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Unauthenticated("No credential was shown.", hint="Send `Authorization: Bearer <key>`.")
     return token.strip()

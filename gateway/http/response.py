@@ -11,6 +11,7 @@ from gateway.answers import problem
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+CHALLENGE = 'Bearer realm="gatehouse"'
 
 
 def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -39,7 +40,7 @@ def problem_headers(
     if retry_after_ms is not None:
         extra["Retry-After"] = str(max(1, -int(-retry_after_ms // 1000)))
     if status == 401:
-        extra["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
+        extra.setdefault("WWW-Authenticate", CHALLENGE)
     return extra
 
 

@@ -67,7 +67,8 @@ class RunRoutes:
         """Answer `POST /v1/runs`."""
         check_parameters(visit.request, ())
         wanted = typed(OpenRun, await read_object(visit.request, empty=True))
-        actor = header(visit.request, "Gatehouse-Actor", most=256)
+        said = header(visit.request, "Gatehouse-Actor", most=256)
+        actor = visit.principal.acts_for(said)
         run = await self._runs.open(visit.principal.agent, actor, wanted.model_dump(exclude_none=True))
         return json_response(_shown(run), 201, {"Location": f"/v1/runs/{run.id}"})
 

@@ -14,7 +14,7 @@ from gateway.ledger import partitions
 from gateway.ledger.sqlite import connect, engine_over
 from gateway.ledger.terms import Terms
 
-NEWEST = "0006"
+NEWEST = "0007"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -96,6 +96,35 @@ agent_keys = Table(
     Index("agent_keys_by_agent", "agent"),
 )
 
+issuers = Table(
+    "issuers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    *_scope(),
+    Column("issuer", Text, nullable=False),
+    Column("audience", Text, nullable=False),
+    Column("agent", Text),
+    Column("agent_claim", Text),
+    Column("agents", Text),
+    Column("actor_claim", Text),
+    Column("scope_claim", Text),
+    Column("scopes_supported", Text),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("deleted_at", Text),
+    Index(
+        "issuers_by_place",
+        "tenant",
+        "environment",
+        "issuer",
+        "audience",
+        unique=True,
+        sqlite_where=text("deleted_at IS NULL"),
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+    Index("issuers_by_issuer", "issuer"),
+)
+
 admin_tokens = Table(
     "admin_tokens",
     metadata,

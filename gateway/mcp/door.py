@@ -87,7 +87,7 @@ class McpDoor:
                 return await self._streamed(visit, peer, message, token)
             result = await self._methods.answer(visit, peer, message)
         except Fault as fault:
-            return _failed(id, fault, fault.status(modern=modern))
+            return _failed(id, fault, fault.status(modern=modern), _lacking(visit, fault))
         return _written(answered(message.id, result))
 
     def _begin(self, visit: Visit, message: Message) -> web.StreamResponse:
@@ -139,11 +139,12 @@ class McpDoor:
             work.cancel()
             _uncancel()
         try:
-            reply, status = answered(message.id, await work), 200
+            reply, status, headers = answered(message.id, await work), 200, {}
         except Fault as fault:
             reply, status = failed(message.id, fault), fault.status(modern=peer.modern)
+            headers = dict(_lacking(visit, fault))
         if stream.response is None:
-            return _written(reply, status)
+            return _written(reply, status, headers)
         await stream.send(reply)
         await stream.end()
         return stream.response
@@ -164,6 +165,11 @@ class McpDoor:
 def refuse(error: ActionError, headers: Mapping[str, str]) -> web.StreamResponse:
     """Write what keeps a request out: the problem's status and headers, and the problem in a JSON-RPC error."""
     return _failed(None, fault_of(error), error.status, headers)
+
+
+def _lacking(visit: Visit, fault: Fault) -> Mapping[str, str]:
+    """Return the headers that tell a client which scopes its token lacks, where that is what is wrong."""
+    return visit.lacking(cast("Mapping[str, Any]", fault.data) if isinstance(fault.data, dict) else {})
 
 
 def _failed(id: Id | None, fault: Fault, status: int, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -77,7 +77,7 @@ class Listeners:
         try:
             told = {"notifications": agreed, "_meta": meta}
             await stream.send(notification("notifications/subscriptions/acknowledged", told))
-            while not stream.gone and not await self._over(visit.principal):
+            while not stream.gone and not await self._over(visit):
                 said = await self._next(heard)
                 if said is None:
                     await stream.ping()
@@ -90,12 +90,12 @@ class Listeners:
         await stream.send(answered(message.id, {"resultType": "complete", "_meta": meta}))
         await stream.end()
 
-    async def _over(self, principal: Principal) -> bool:
+    async def _over(self, visit: Visit) -> bool:
         """Whether the gateway leaves, or the caller may not call any more."""
         if self._leaving.is_set():
             return True
         try:
-            await self._directory.principal(principal.key)
+            await self._directory.again(visit.principal, visit.until)
         except ActionError:
             return True
         return False
@@ -120,7 +120,7 @@ class Listeners:
         while True:
             changed = self._directory.changed.next
             try:
-                now = self._list(await self._directory.principal(principal.key), mode)
+                now = self._list(await self._directory.again(principal, None), mode)
             except ActionError:
                 return
             if now != before:

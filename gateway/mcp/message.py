@@ -165,6 +165,7 @@ __all__ = [
     "INVALID_REQUEST",
     "METHOD_NOT_FOUND",
     "MOST_IN_A_BATCH",
+    "REFUSED",
     "URL_ELICITATION_REQUIRED",
     "Fault",
     "Id",

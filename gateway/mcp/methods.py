@@ -10,6 +10,7 @@ from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result, validate
 from pydantic import ValidationError
 
 from connectors.sdk.errors import ActionError
+from gateway.authorize import NEEDED
 from gateway.call import Answer, Asked
 from gateway.clock import Clock
 from gateway.freeze import Freezes
@@ -20,7 +21,7 @@ from gateway.looks import Looks
 from gateway.mcp.arguments import ToolCall, read_call
 from gateway.mcp.envelope import stamped
 from gateway.mcp.media import Media
-from gateway.mcp.message import INVALID_PARAMS, METHOD_NOT_FOUND, Fault, Message, fault_of
+from gateway.mcp.message import INVALID_PARAMS, METHOD_NOT_FOUND, REFUSED, Fault, Message, fault_of
 from gateway.mcp.own_tools import NAMES, OwnTools, inner_call
 from gateway.mcp.peer import EARLIER, REVISIONS, TASKS, Peer
 from gateway.mcp.questions import Questions, declined
@@ -153,6 +154,8 @@ class Methods:
                 return await self._with_files(visit, of_value(value), value.get("output"))
             inner = inner_call(asked) if asked.name == "call_action" else asked
         except ActionError as error:
+            if NEEDED in error.members:
+                raise fault_of(error) from error
             return of_error(error)
         promised = asked.name in self._tools.offer(visit.principal, mode_of(visit)).promised
         state = message.params.get("requestState") if peer.modern else None
@@ -184,6 +187,8 @@ class Methods:
         answer = await self._pipeline.invoke(
             Asked(visit.principal, action, raw, inner.options, visit.address, trace, watch=watch)
         )
+        if NEEDED in answer.body:  # the client is to come back with a token that has them
+            raise Fault(REFUSED, answer.body["detail"], dict(answer.body), status=answer.status)
         if direct and answer.body.get("code") == "action_not_found":
             raise Fault(INVALID_PARAMS, f"There is no tool {asked.name[:120]!r}.", dict(answer.body))
         return await self._waiting.wait(visit.principal, answer, inner.options.wait)

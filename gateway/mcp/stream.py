@@ -14,6 +14,7 @@ from gateway.mcp.message import event, notification
 
 KEEP_ALIVE_SECONDS = 15.0
 _PING = b": ping\r\n\r\n"
+_OF_A_REFUSAL = ("call_requested", "call_finished")
 _NAMES = {
     "call_requested": "The call is on record.",
     "decision": "The grants were applied.",
@@ -88,6 +89,8 @@ class Progress:
 
     def note(self, type: str) -> None:
         """Take note of an event of the call."""
+        if not self._steps and type in _OF_A_REFUSAL:
+            return  # what is refused before anything is decided is answered by its status, which a stream has not
         self._steps += 1
         told = {"progressToken": self._token, "progress": self._steps, "message": _NAMES.get(type, type)}
         self._said.put_nowait(notification("notifications/progress", told))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from connectors.sdk import Action
-from gateway.call import Connection, Principal
+from gateway.call import Connection, Principal, Proved
 from gateway.catalogue import LONGEST_NAME, ActionCatalogue, tool, tool_name
 from gateway.clock import Clock
 from gateway.mcp.arguments import BESIDE
@@ -46,17 +46,18 @@ class Tools:
     def __init__(self, catalogue: ActionCatalogue, clock: Clock) -> None:
         self._catalogue = catalogue
         self._clock = clock
-        self._offers: OrderedDict[tuple[str, Mode | None], Offer] = OrderedDict()
+        self._offers: OrderedDict[tuple[str, Proved | None, Mode | None], Offer] = OrderedDict()
         self._kept_bytes = 0
 
     def offer(self, principal: Principal, wanted: Mode | None) -> Offer:
         """Return the tools: as `wanted`, or in whichever form fits their number. None where nothing is granted."""
         now = self._clock.now()
-        known = self._offers.get((principal.key, wanted))
+        key = (principal.key, principal.proved, wanted)
+        known = self._offers.get(key)
         if known is not None and known.principal is principal and (known.good_until is None or now < known.good_until):
             return known
         offer = self._made(principal, wanted, now)
-        self._keep((principal.key, wanted), offer)
+        self._keep(key, offer)
         return offer
 
     def action(self, principal: Principal, name: str) -> str:
@@ -67,7 +68,7 @@ class Tools:
                     return action.name
         return name.replace("__", ".")
 
-    def _keep(self, key: tuple[str, Mode | None], offer: Offer) -> None:
+    def _keep(self, key: tuple[str, Proved | None, Mode | None], offer: Offer) -> None:
         replaced = self._offers.pop(key, None)
         self._kept_bytes += len(offer.written) - (len(replaced.written) if replaced is not None else 0)
         self._offers[key] = offer

@@ -17,6 +17,8 @@ from connectors.github.simulator import App, Installation, OAuthApp
 from connectors.sdk.simulator import Answer
 from gateway.telemetry import Telemetry
 from tests.gateway.caller import Caller, Reply
+from tests.gateway.federation.house import House
+from tests.gateway.federation.standin import IssuerStandIn
 from tests.gateway.world import World
 
 TOY_TOKEN = "toy-canary-token-5f2c9a7e"
@@ -74,6 +76,7 @@ class Planted:
         self.secrets: dict[str, str] = {}
         self.replies: list[Reply] = []
         self.callers: list[Caller] = []
+        self.issuer = IssuerStandIn()
 
     async def plant(self) -> None:
         world = self.world
@@ -106,6 +109,16 @@ class Planted:
         await self.world.grant(agent, await self.world.connection(name, credential=credential, method=method))
         self.callers.append(agent)
         self.secrets[f"agent key of {name}"] = agent.key.split("_", 2)[2]
+
+    async def federate(self) -> Caller:
+        """Return the first agent as it calls with a token of an issuer."""
+        await self.issuer.start()
+        house, agent = House(self.world, self.issuer), self.callers[0]
+        await house.register(agent=agent.id, actor_claim="sub")
+        made = house.showing(agent)
+        for name, part in zip(("header", "body", "signature"), made.key.split("."), strict=True):
+            self.secrets[f"{name} of a federated token"] = part
+        return made
 
     async def keep(self, *replies: Awaitable[Reply]) -> list[Reply]:
         """Take in answers, with the calls and timelines that they lead to."""
@@ -174,6 +187,24 @@ async def everything_goes(planted: Planted) -> None:
         await planted.keep(toy.run("toy.odd.hurry", {"name": fault}, key=fault))
 
 
+async def tokens_come(planted: Planted) -> None:
+    """Call with a token of an issuer, well and badly."""
+    federated = await planted.federate()
+    shown = federated.key
+    good = await planted.keep(
+        federated.run("toy.note.get", {"box": "red", "id": 1}),
+        federated.run("toy.order.create", {"item": "a"}, key="f1"),
+        federated.run("toy.odd.stumble", {"name": "x"}, key="f2"),
+    )
+    assert [reply.status for reply in good] == [200, 200, 502]
+    for bad in (shown + "x", f"x{shown}", shown[:-4], f".{shown}"):
+        await planted.keep(federated.ask("GET", "/v1/actions", bearer=bad))
+    await planted.keep(federated.ask("POST", "/mcp/acme/prod", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))
+    await planted.issuer.stop()
+    planted.world.clock.forward(hours=2)
+    await planted.keep(federated.ask("GET", "/v1/actions"))
+
+
 async def credentials_end(planted: Planted) -> None:
     """Let tokens expire, be refused and be taken back."""
     world, (toy, pat, user, app) = planted.world, planted.callers
@@ -220,6 +251,7 @@ async def test_no_secret_is_in_anything_that_leaves(
     world = await make_world(telemetry=telemetry)
     planted = Planted(world)
     await planted.plant()
+    await tokens_come(planted)
     await everything_goes(planted)
     await credentials_end(planted)
     planted.issued()
@@ -247,6 +279,7 @@ async def test_no_secret_is_in_anything_that_leaves(
     assert len(planted.replies) > 60
     assert len(planted.secrets) > 12
     assert b"toy.odd.stumble" in out["logs"]
+    assert b"token_refused" in out["logs"]
     found = [
         (name, where)
         for name, secret in planted.secrets.items()

@@ -79,7 +79,7 @@ EXEMPTIONS = (
     Exemption(
         "a write needs its key unless its grant derives it, which the document cannot know",
         "positive_data_acceptance",
-        says("The header Idempotency-Key is missing"),
+        says("The idempotency key is missing"),
     ),
     Exemption(
         "numbers inside free-form objects have no schema, and readers would round them",

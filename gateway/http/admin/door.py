@@ -19,6 +19,7 @@ from gateway.admin.control import By
 from gateway.admin.decisions import Decisions
 from gateway.admin.freezes import FreezeSwitch
 from gateway.admin.grants import Grants
+from gateway.admin.issuers import Issuers
 from gateway.admin.keys import Keys
 from gateway.admin.resolution import Resolver
 from gateway.admin.roles import Admin, Right
@@ -39,6 +40,7 @@ from gateway.http.admin import (
     connections,
     freezes,
     grants,
+    issuers,
     keys,
     runs,
     tenants,
@@ -65,6 +67,7 @@ _GROUPS = (
     keys,
     connections,
     grants,
+    issuers,
     access_requests,
     freezes,
     approvals,
@@ -85,6 +88,7 @@ class Services:
     keys: Keys
     connections: Connections
     grants: Grants
+    issuers: Issuers
     access_requests: AccessRequests
     freezes: FreezeSwitch
     decisions: Decisions

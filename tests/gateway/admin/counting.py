@@ -15,6 +15,7 @@ CONTROL = (
     "data_keys",
     "agents",
     "agent_keys",
+    "issuers",
     "admin_tokens",
     "connections",
     "grants",

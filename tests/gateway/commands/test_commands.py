@@ -125,6 +125,16 @@ async def test_keys_connections_and_grants_are_taken_back(stage: Stage, run: Run
     assert (await told(run, "connections", "delete", "desk/main"))["revoked_grants"] == [grant]
 
 
+async def test_an_issuer_is_registered_changed_and_deleted(stage: Stage, run: Run) -> None:
+    await stage.ask("POST", "E/agents", {"name": "bot"})
+    words = ("https://login.example", "gatehouse", "--agent-claim", "azp", "--map", "client-7=bot")
+    made = await told(run, "issuers", "create", *words, "--scope-claim", "scope", "--scope-supported", "desk:*:read")
+    assert (list(made["agents"]), made["scopes_supported"]) == (["client-7"], ["desk:*:read"])
+    assert (await told(run, "issuers", "update", made["id"], "--actor-claim", "sub"))["actor_claim"] == "sub"
+    assert (await told(run, "issuers", "list"))["items"] == [await told(run, "issuers", "show", made["id"])]
+    assert (await told(run, "issuers", "delete", made["id"], "--if-version", "2"))["deleted"] is True
+
+
 async def test_an_access_request_is_granted(stage: Stage, run: Run) -> None:
     await stage.caller()
     asked = await told(

@@ -1,5 +1,6 @@
 """Migrations: what they leave is what the code expects, from every version on."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,27 @@ def test_a_migration_can_be_taken_back(tmp_path: Path) -> None:
     raw = connect(path)
     assert version_of(raw) == "0001"
     assert raw.execute("SELECT 1 FROM sqlite_master WHERE name LIKE 'oauth_sessions%'").fetchone() is None
+    raw.close()
+
+
+def test_issuers_come_and_go_with_their_version(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    run(path, "0005")
+    raw = connect(path)
+    raw.execute("INSERT INTO tenants (id, title, version, created_at) VALUES ('acme', 'Acme', 1, '')")
+    raw.close()
+    upgrade(path)
+    raw = connect(path)
+    insert = "INSERT INTO issuers (id, tenant, environment, issuer, audience, version, created_at, deleted_at)"
+    for id, deleted in (("iss_1", "'2026'"), ("iss_2", "NULL")):
+        raw.execute(f"{insert} VALUES ('{id}', 'acme', 'prod', 'https://login.example', 'a', 1, '', {deleted})")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(f"{insert} VALUES ('iss_3', 'acme', 'prod', 'https://login.example', 'a', 1, '', NULL)")
+    raw.close()
+    run(path, "0005")
+    raw = connect(path)
+    assert raw.execute("SELECT 1 FROM sqlite_master WHERE name LIKE 'issuers%'").fetchone() is None
+    assert raw.execute("SELECT title FROM tenants").fetchall() == [("Acme",)]
     raw.close()
 
 

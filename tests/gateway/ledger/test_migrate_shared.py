@@ -9,6 +9,7 @@ from typing import TypeVar
 import asyncpg
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from gateway.ids import new_id
 from gateway.ledger import migrate, partitions
@@ -174,6 +175,17 @@ async def test_a_reader_of_one_tenant_sees_its_rows_alone_after_the_way_back_too
         return list(rows.execute(text("SELECT tenant FROM calls")).scalars())
 
     assert await shared.run(job) == ["t2"]
+
+
+async def test_a_reader_of_one_tenant_sees_no_issuers(shared: Shared) -> None:
+    await upgrade_shared(shared.terms)
+
+    def job(rows: Connection) -> None:
+        rows.exec_driver_sql("SET LOCAL ROLE gatehouse_reader")
+        rows.exec_driver_sql("SELECT id FROM issuers")
+
+    with pytest.raises(DBAPIError, match="permission denied"):
+        await shared.run(job)
 
 
 async def test_processes_that_upgrade_at_once_migrate_once(shared: Shared) -> None:
