@@ -34,11 +34,14 @@ test: install  ## Run the tests
 shared: install  ## Run the gateway's tests again, over PostgreSQL
 	GATEHOUSE_TESTS_LEDGER=postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not embedded" tests/gateway \
 	  --ignore tests/gateway/state --ignore tests/gateway/commands --ignore tests/gateway/test_schemathesis.py \
-	  --ignore tests/gateway/test_contract.py --ignore tests/gateway/test_packages.py
+	  --ignore tests/gateway/test_contract.py --ignore tests/gateway/test_packages.py $(LESS)
+
+# Forms of input that the doors and the road out refuse or send alike over any ledger.
+FORMS := gateway/http/test_bad_input.py gateway/mcp/test_envelope.py gateway/mcp/test_tools.py gateway/upstream
 
 check: install format lint types openapi wheel  ## Format, lint, types, document, wheel and tests, over both ledgers
 	$(BIN)/python -m pytest -n $(WORKERS)
-	$(MAKE) shared
+	$(MAKE) shared LESS="$(FORMS:%=--ignore tests/%)"
 
 tools: install  ## Install what only the tests of deploy/ need (large)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt

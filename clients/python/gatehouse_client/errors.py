@@ -84,7 +84,7 @@ _ASK = (
 _CONNECT = "connection_required connection_unhealthy"
 _LATER = (
     "rate_limited upstream_quota upstream_unavailable upstream_timeout circuit_open idempotency_in_progress overloaded"
-    " secret_store_unavailable state_unavailable no_answer"
+    " secret_store_unavailable state_unavailable issuer_unavailable no_answer"
 )
 _LOOK = "outcome_unknown upstream_invalid_response internal"
 

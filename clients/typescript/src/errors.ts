@@ -72,7 +72,7 @@ const CODES: [Kind, string][] = [
   [ConnectFirst, "connection_required connection_unhealthy"],
   [TryLater,
     "rate_limited upstream_quota upstream_unavailable upstream_timeout circuit_open idempotency_in_progress " +
-    "overloaded secret_store_unavailable state_unavailable no_answer"],
+    "overloaded secret_store_unavailable state_unavailable issuer_unavailable no_answer"],
   [LookFirst, "outcome_unknown upstream_invalid_response internal"],
 ];
 
