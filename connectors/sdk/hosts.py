@@ -33,6 +33,14 @@ class HostPattern:
         return name.endswith(self._suffix) and len(name) > len(self._suffix)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as a name or an address without a port, is this machine. No name but `localhost` is looked up."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def refusal(address: str, opened: Sequence[Network]) -> str | None:
     """Say why an IP address must not be reached, or None where it may be.
 

@@ -1,6 +1,5 @@
 """Links with which somebody authorizes a connection in their browser. What they do with one is in `consents`."""
 
-import ipaddress
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from sqlalchemy import select
 
 from connectors.sdk import Connector
 from connectors.sdk.auth import Flow, OAuthUser
+from connectors.sdk.hosts import is_loopback
 from gateway.admin.control import By, Control
 from gateway.admin.directory import read_grant
 from gateway.admin.oauth_sessions import (
@@ -78,7 +78,7 @@ class AuthorizationLinks:
         """Return the root of links. Raises `InvalidInput` where a browser could be overheard on its way to it."""
         root = (self._public_url or own).rstrip("/")
         parts = urlsplit(root)
-        if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
             return root
         raise refused(
             "/method",
@@ -161,10 +161,3 @@ def link_secret(secret: str) -> str:
 def waiting_for(connector: Connector) -> str:
     """Return the health's reason of a connection that nobody has authorized yet."""
     return f"it waits for somebody to authorize it at {connector.title}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,7 +3,6 @@
 What an issuer and its audience are never changes under one id, so that an id in the record always means the same.
 """
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from sqlalchemy import Connection as Rows
 from sqlalchemy import RowMapping
 
 from connectors.sdk.errors import NotFound
+from connectors.sdk.hosts import is_loopback
 from gateway.admin.agents import find_agent
 from gateway.admin.control import By, Control, check_version
 from gateway.admin.rows import Page, Place, Shown, Slice, find, insert, missing, newest, scoped, update
@@ -184,7 +184,7 @@ class Issuers:
             host, _ = parts.hostname, parts.port
         except ValueError as error:
             raise refused("/issuer", "is no URL") from error
-        if parts.scheme != "https" and not (parts.scheme == "http" and self._plain_http and _is_loopback(host)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and self._plain_http and is_loopback(host or "")):
             raise refused("/issuer", "must be https", hint="Plain http is for loopback that the operator opened.")
         if not host or parts.username or parts.password or parts.query or parts.fragment or "?" in url or "#" in url:
             raise refused("/issuer", "must be a scheme, a host and perhaps a port and a path")
@@ -246,12 +246,3 @@ def _mapped(rows: Rows, place: Place, agents: Mapping[str, str]) -> dict[str, st
 
 def _dumped(value: object) -> str | None:
     return orjson.dumps(value).decode() if value is not None else None
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False

@@ -1,6 +1,5 @@
 """Asks a running gateway's admin API, blocking, for commands."""
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import orjson
 
+from connectors.sdk.hosts import is_loopback
 from gateway.settings import RemoteSettings
 
 Waiting = Callable[[], AbstractContextManager[None]]
@@ -214,13 +214,6 @@ def sandbox_told(home: Path) -> dict[str, str]:
 def check_url(url: str) -> None:
     """Refuse to send a token where others on the way could read it. Raises `CommandFailed`."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise CommandFailed(f"{url} is not https.", "Plain http is for loopback; use https elsewhere.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

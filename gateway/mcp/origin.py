@@ -4,13 +4,13 @@ Without this a page of anybody's could have its name resolve to the gateway's pr
 inside ("DNS rebinding"). Source: the specification, "Streamable HTTP", "Security Warning".
 """
 
-import ipaddress
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
 from connectors.sdk.errors import PolicyDenied
+from connectors.sdk.hosts import is_loopback
 
 _PATH = "/mcp"
 _HEADERS = (
@@ -47,16 +47,16 @@ class Origins:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raise `PolicyDenied` for a page of a foreign site, and for a foreign name of a local gateway."""
-        here = _is_local(_bare(request.host))
+        here = is_loopback(_bare(request.host))
         origin = request.headers.get("Origin")
         if origin is not None and _origin(origin) not in self._allowed:
-            own = here and _is_local(_parts(origin).hostname or "")
+            own = here and is_loopback(_parts(origin).hostname or "")
             if not own:
                 raise PolicyDenied(
                     "This page may not speak to the gateway.",
                     hint="An operator adds its origin: GATEHOUSE_MCP_ORIGINS.",
                 )
-        if not here and _is_local(_listening(request)) and request.host.lower() not in self._hosts:
+        if not here and is_loopback(_listening(request)) and request.host.lower() not in self._hosts:
             raise PolicyDenied(
                 "The gateway is not known by this name.", hint="An operator sets its root: GATEHOUSE_PUBLIC_URL."
             )
@@ -82,12 +82,3 @@ def _parts(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:  # brackets that do not close
         return urlsplit("")
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import httpcore
 import httpx
 
-from connectors.sdk.hosts import Network, refusal
+from connectors.sdk.hosts import Network, is_loopback, refusal
 
 USER_AGENT = "gatehouse"
 _DEFLATE = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -209,7 +209,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     def _check_scheme(self, url: httpx.URL) -> None:
         if url.scheme == "https" and url.host:
             return
-        if url.scheme == "http" and self._road.plain_http_loopback and _is_loopback(url.host):
+        if url.scheme == "http" and self._road.plain_http_loopback and is_loopback(url.host):
             return
         raise AddressRefused("its address is not https")
 
@@ -257,7 +257,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
     def _allowed(self, host: str, addresses: list[str]) -> list[str]:
         allowed = [address for address in addresses if refusal(address, self._opened) is None]
         if host == "localhost":
-            allowed = [address for address in allowed if _is_loopback(address)]
+            allowed = [address for address in allowed if is_loopback(address)]
         if not allowed:
             raise AddressRefused("its address is private or reserved and not one that the operator opened")
         return allowed
@@ -287,15 +287,6 @@ async def _resolve(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError("the name cannot be resolved") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _decoded(raw: bytes, encoding: str, most: int) -> bytes:
