@@ -1,6 +1,5 @@
 """Asks a running gateway's agent API, blocking, for `gatehouse try`."""
 
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,9 +7,8 @@ from types import TracebackType
 from typing import Any, cast
 from urllib.parse import quote
 
-import httpx
-
-from gateway.commands.client import DEFAULT_URL, CommandFailed, Waiting, check_url, read_answer, sandbox_told
+from gateway.commands.client import DEFAULT_URL, check_url, sandbox_told
+from gateway.commands.wire import CommandFailed, Waiting, Wire
 from gateway.settings import RemoteSettings
 
 _SECONDS = 90.0
@@ -55,13 +53,7 @@ class AgentApi:
         """Take what to show while the gateway is waited for."""
         self.url = caller.url
         self._waiting = waiting
-        self._client = httpx.Client(
-            base_url=caller.url,
-            headers={"Authorization": f"Bearer {caller.key}"},
-            timeout=_SECONDS,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._wire = Wire(caller.url, caller.key, seconds=_SECONDS)
 
     def __enter__(self) -> "AgentApi":
         """Return this."""
@@ -69,7 +61,7 @@ class AgentApi:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Let the connections go."""
-        self._client.close()
+        self._wire.__exit__(kind, error, at)
 
     def actions(self, q: str | None = None) -> list[dict[str, Any]]:
         """Return the actions that the key may call; with words the ranked ones."""
@@ -121,18 +113,8 @@ class AgentApi:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        # A person may type an integer that orjson does not write; whether it is one too large is for the gateway.
-        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        sent = {**(headers or {}), **({} if content is None else {"Content-Type": "application/json"})}
-        try:
-            with self._waiting():
-                answer = self._client.request(method, path, params=dict(query or {}), content=content, headers=sent)
-        except httpx.HTTPError as error:
-            raise CommandFailed(
-                f"No gateway answers at {self.url}: {type(error).__name__}.",
-                "Start one with `gatehouse serve --sandbox`, or name another with --url.",
-            ) from error
-        return read_answer(answer)
+        with self._waiting():
+            return self._wire.ask(method, path, query, body=body, headers=headers)
 
 
 def _headers(connection: str | None) -> dict[str, str]:

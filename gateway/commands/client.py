@@ -1,34 +1,22 @@
 """Asks a running gateway's admin API, blocking, for commands."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-import httpx
 import orjson
 
 from connectors.sdk.hosts import is_loopback
+from gateway.commands.wire import CommandFailed, Waiting, Wire
 from gateway.settings import RemoteSettings
 
-Waiting = Callable[[], AbstractContextManager[None]]
 DEFAULT_URL = "http://127.0.0.1:8080"
 _SECONDS = 60.0
 _PAGE = 200
-
-
-class CommandFailed(Exception):
-    """The command cannot go on. `hint` says what to do next; `problem` is what the gateway answered."""
-
-    def __init__(self, detail: str, hint: str | None = None, problem: Mapping[str, Any] | None = None) -> None:
-        """Say what failed in one sentence."""
-        super().__init__(detail)
-        self.detail = detail
-        self.hint = hint
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +61,7 @@ class Api:
         """Take what to show while the gateway is waited for."""
         self._remote = remote
         self._waiting = waiting
-        self._client = httpx.Client(
-            base_url=remote.url,
-            headers={"Authorization": f"Bearer {remote.token}"},
-            timeout=_SECONDS,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._wire = Wire(remote.url, remote.token, seconds=_SECONDS)
 
     def __enter__(self) -> "Api":
         """Return this."""
@@ -87,7 +69,7 @@ class Api:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Let the connections go."""
-        self._client.close()
+        self._wire.__exit__(kind, error, at)
 
     @property
     def tenant(self) -> str:
@@ -165,36 +147,9 @@ class Api:
         version: int | None = None,
     ) -> Any:
         headers = {"If-Match": f'"{version}"'} if version is not None else {}
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            content = orjson.dumps({name: value for name, value in body.items() if value is not None})
+        given = {name: value for name, value in body.items() if value is not None} if body is not None else None
         query = {name: str(value) for name, value in (params or {}).items() if value is not None}
-        try:
-            answer = self._client.request(method, path, params=query, content=content, headers=headers)
-        except httpx.HTTPError as error:
-            raise CommandFailed(
-                f"No gateway answers at {self._remote.url}: {type(error).__name__}.",
-                "Start it with `gatehouse serve`, or name another with --url.",
-            ) from error
-        return read_answer(answer)
-
-
-def read_answer(answer: httpx.Response) -> Any:
-    """Return an answer's JSON. Raises `CommandFailed` with its problem."""
-    try:
-        value = orjson.loads(answer.content)
-    except orjson.JSONDecodeError as error:
-        raise CommandFailed(f"What answered with status {answer.status_code} is no gateway.") from error
-    if answer.status_code < 400:
-        return value
-    problem = cast("dict[str, Any]", value if isinstance(value, dict) else {})
-    detail = str(problem.get("detail") or f"The gateway answered {answer.status_code}.")
-    faults = [
-        f"{fault.get('pointer') or fault.get('parameter')}: {fault.get('message')}"
-        for fault in problem.get("errors", [])
-    ]
-    raise CommandFailed("\n  ".join([detail, *faults]), problem.get("hint"), problem)
+        return self._wire.ask(method, path, query, body=given, headers=headers)
 
 
 def _path(*parts: str) -> str:

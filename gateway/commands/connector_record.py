@@ -32,8 +32,8 @@ def record_connector(
 ) -> None:
     """Record what a real account answers, redacted, as fixtures that the tests replay."""
     from gateway import recorder
-    from gateway.commands.client import CommandFailed
     from gateway.commands.said import credential
+    from gateway.commands.wire import CommandFailed
     from gateway.registry import load
     from gateway.serve import configure_logs
     from gateway.settings import Settings

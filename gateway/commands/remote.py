@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.commands.client import Api, CommandFailed, find_remote
+from gateway.commands.client import Api, find_remote
+from gateway.commands.wire import CommandFailed
 from gateway.settings import RemoteSettings
 
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])

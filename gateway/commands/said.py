@@ -7,7 +7,7 @@ from typing import Any, cast
 import orjson
 import typer
 
-from gateway.commands.client import CommandFailed
+from gateway.commands.wire import CommandFailed
 
 
 def given(**members: object) -> dict[str, Any]:

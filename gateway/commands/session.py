@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.commands.agent import AgentApi, new_key
-from gateway.commands.client import CommandFailed
 from gateway.commands.fields import Field, NotUnderstood, fields_of
+from gateway.commands.wire import CommandFailed
 
 _SHOWN = 20
 _LONGEST_CELL = 100

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from gateway.commands.agent import AgentApi, find_caller, new_key
-from gateway.commands.client import CommandFailed
 from gateway.commands.fields import NotUnderstood, fields_of
 from gateway.commands.remote import fail, patience
 from gateway.commands.said import json_object, pairs
 from gateway.commands.session import Session
+from gateway.commands.wire import CommandFailed
 from gateway.settings import RemoteSettings
 
 _PIPED_WIDTH = 160
