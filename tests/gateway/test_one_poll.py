@@ -8,7 +8,6 @@ import pytest
 
 from bench.vault_standin import VaultStandIn
 from gateway.app import Gateway
-from gateway.telemetry import Telemetry
 from tests.credentials.vault.ground import REAL, Ground
 from tests.gateway import postgres
 from tests.gateway.consenting import APP, COOKIE, ConsentWorld, seconds_in
@@ -61,18 +60,8 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     assert template is not None
     world = ConsentWorld(tmp_path / "home", **settings(Ground(tmp_path, standin=standin)))
     await world.open()
-    other = Gateway(
-        world.settings,
-        clock=world.clock,
-        registry=world.registry,
-        telemetry=Telemetry(ratio=0, exporter=None),
-        sleep=world.clock.sleep,
-    )
-    other.freshness._alone = True
-    await other.start()
-    made = Pair(world, other)
-    yield made
-    await other.stop()
+    async with world.beside() as other:
+        yield Pair(world, other)
     await world.close()
     await postgres.drop(template)
     if standin is not None:

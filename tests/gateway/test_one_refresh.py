@@ -11,7 +11,6 @@ import pytest
 from bench.vault_standin import VaultStandIn
 from connectors.github.simulator import GitHubSimulator, OAuthApp
 from gateway.app import Gateway
-from gateway.telemetry import Telemetry
 from tests.credentials.vault.ground import REAL, Ground
 from tests.gateway import postgres
 from tests.gateway.caller import Caller
@@ -65,17 +64,8 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     world = World(home, **settings(Ground(tmp_path, standin=standin)), **more)
     world.github = GitHubSimulator(clock=lambda: world.clock.now().timestamp(), oauth_apps=[APP])
     await world.open()
-    other = Gateway(
-        world.settings,
-        clock=world.clock,
-        registry=world.registry,
-        telemetry=Telemetry(ratio=0, exporter=None),
-        sleep=world.clock.sleep,
-    )
-    other.freshness._alone = True
-    await other.start()
-    yield Pair(world, other)
-    await other.stop()
+    async with world.beside() as other:
+        yield Pair(world, other)
     await world.close()
     await postgres.drop(template)
     if standin is not None:

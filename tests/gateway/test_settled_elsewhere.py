@@ -10,7 +10,6 @@ from connectors.sdk.errors import OutcomeUnknown
 from gateway.app import Gateway
 from gateway.ending import ending_of
 from gateway.journal import AlreadySettled
-from gateway.telemetry import Telemetry
 from tests.gateway import postgres
 from tests.gateway.caller import Caller
 from tests.gateway.world import World, fresh_home
@@ -30,18 +29,8 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @pytest.fixture
 async def younger(world: World) -> AsyncIterator[Gateway]:
-    """A second gateway, whose writer is newer than the first one's."""
-    made = Gateway(
-        world.settings,
-        clock=world.clock,
-        registry=world.registry,
-        telemetry=Telemetry(ratio=0, exporter=None),
-        sleep=world.clock.sleep,
-    )
-    made.freshness._alone = True
-    await made.start()
-    yield made
-    await made.stop()
+    async with world.beside() as made:
+        yield made
 
 
 async def given_up(world: World, agent: Caller, url: str) -> str:

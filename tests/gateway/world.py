@@ -6,7 +6,8 @@ was under way is settled; `start` puts a new one over the same home.
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -124,6 +125,24 @@ class World:
             # There is one gateway here, and on a busy machine its loop may stand still for longer than replicas may.
             self.gateway.freshness._alone = True
         await self.gateway.start()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncGenerator[Gateway]:
+        """Run a second gateway over the same PostgreSQL, whose writer is newer than the first one's."""
+        other = Gateway(
+            self.settings,
+            clock=self.clock,
+            registry=self.registry,
+            telemetry=Telemetry(ratio=0, exporter=None),
+            sleep=self.clock.sleep,
+        )
+        # Both share one loop, which on a busy machine may stand still for longer than replicas may.
+        other.freshness._alone = True
+        await other.start()
+        try:
+            yield other
+        finally:
+            await other.stop()
 
     async def stop(self) -> None:
         await self.gateway.stop()
